@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What ops over the rows of a tensor share: the type of statistics and parameters, checks, and the rows themselves.
+// What ops over the rows of a tensor share: the type of statistics and parameters, checks, and the
+// rows themselves.
 #pragma once
 
 #include <string_view>
@@ -10,7 +11,9 @@
 namespace clausius::ops::detail {
 
 /// Type of statistics and parameters for activations of type `dtype`.
-[[nodiscard]] inline Dtype wide_dtype(Dtype dtype) { return dtype == Dtype::kF64 ? Dtype::kF64 : Dtype::kF32; }
+[[nodiscard]] inline Dtype wide_dtype(Dtype dtype) {
+  return dtype == Dtype::kF64 ? Dtype::kF64 : Dtype::kF32;
+}
 
 /// All but the last dimension.
 [[nodiscard]] inline Shape leading_shape(const Tensor& x) {
@@ -28,24 +31,30 @@ namespace clausius::ops::detail {
 }
 
 inline void check_activation(std::string_view op, const Tensor& x) {
-  CLS_CHECK(is_floating(x.dtype()), DtypeError, op, " of ", x.dtype(), "; expected a floating type");
+  CLS_CHECK(is_floating(x.dtype()), DtypeError, op, " of ", x.dtype(),
+            "; expected a floating type");
   CLS_CHECK(x.rank() >= 1, ShapeError, op, " of a scalar; expected at least one dimension");
 }
 
 inline void check_same(std::string_view op, const Tensor& dy, const Tensor& x) {
-  CLS_CHECK(dy.dtype() == x.dtype(), DtypeError, op, ": dy is ", dy.dtype(), " and x is ", x.dtype());
-  CLS_CHECK(dy.shape() == x.shape(), ShapeError, op, ": dy is ", dy.shape(), " and x is ", x.shape());
+  CLS_CHECK(dy.dtype() == x.dtype(), DtypeError, op, ": dy is ", dy.dtype(), " and x is ",
+            x.dtype());
+  CLS_CHECK(dy.shape() == x.shape(), ShapeError, op, ": dy is ", dy.shape(), " and x is ",
+            x.shape());
 }
 
 /// A gain or bias over the last dimension; undefined is fine. Returns it dense.
-[[nodiscard]] inline Tensor check_parameter(std::string_view op, std::string_view name, const Tensor& parameter, const Tensor& x) {
+[[nodiscard]] inline Tensor check_parameter(std::string_view op,
+                                            std::string_view name,
+                                            const Tensor& parameter,
+                                            const Tensor& x) {
   if (!parameter.defined()) {
     return parameter;
   }
-  CLS_CHECK(parameter.rank() == 1 && parameter.size(0) == x.size(-1), ShapeError, op, ": ", name, " is ",
-            parameter.shape(), "; expected (", x.size(-1), ") for x ", x.shape());
-  CLS_CHECK(parameter.dtype() == wide_dtype(x.dtype()), DtypeError, op, ": ", name, " is ", parameter.dtype(),
-            "; expected ", wide_dtype(x.dtype()), " for x of ", x.dtype());
+  CLS_CHECK(parameter.rank() == 1 && parameter.size(0) == x.size(-1), ShapeError, op, ": ", name,
+            " is ", parameter.shape(), "; expected (", x.size(-1), ") for x ", x.shape());
+  CLS_CHECK(parameter.dtype() == wide_dtype(x.dtype()), DtypeError, op, ": ", name, " is ",
+            parameter.dtype(), "; expected ", wide_dtype(x.dtype()), " for x of ", x.dtype());
   return parameter.contiguous();
 }
 

@@ -6,7 +6,8 @@
 #include <cmath>
 #include <concepts>
 
-/// Pointwise ops call these names without a namespace; SIMD lanes bring their own overloads (core/simd/math-inl.h).
+/// Pointwise ops call these names without a namespace; SIMD lanes bring their own overloads
+/// (core/simd/math-inl.h).
 namespace clausius::simd {
 
 template <std::floating_point T>
@@ -73,7 +74,8 @@ template <std::floating_point T>
 T softplus(T x) {
   return std::isnan(x) ? x : std::max(x, T(0)) + std::log1p(std::exp(-std::fabs(x)));
 }
-/// The Gaussian distribution function, (1 + erf(x / sqrt 2)) / 2, small for very negative x to full relative accuracy.
+/// The Gaussian distribution function, (1 + erf(x / sqrt 2)) / 2, small for very negative x to full
+/// relative accuracy.
 template <std::floating_point T>
 T normal_cdf(T x) {
   return T(0.5) * std::erfc(x * T(-0.70710678118654752440));

@@ -8,18 +8,21 @@
 namespace clausius::ops {
 
 GatedForwardTable& gated_forward_kernels() {
-  static GatedForwardTable table("gated_forward", gated_forward_reference<double>, gated_forward_reference<float>);
+  static GatedForwardTable table("gated_forward", gated_forward_reference<double>,
+                                 gated_forward_reference<float>);
   return table;
 }
 
 GatedBackwardTable& gated_backward_kernels() {
-  static GatedBackwardTable table("gated_backward", gated_backward_reference<double>, gated_backward_reference<float>);
+  static GatedBackwardTable table("gated_backward", gated_backward_reference<double>,
+                                  gated_backward_reference<float>);
   return table;
 }
 
 namespace {
 Shape output_shape(const Tensor& x) {
-  CLS_CHECK(x.size(-1) % 2 == 0, ShapeError, "gated: the last size of ", x.shape(), " is odd; expected gate and value halves");
+  CLS_CHECK(x.size(-1) % 2 == 0, ShapeError, "gated: the last size of ", x.shape(),
+            " is odd; expected gate and value halves");
   Shape shape = x.shape();
   shape[-1] /= 2;
   return shape;
@@ -39,8 +42,10 @@ Tensor gated(const Tensor& x, Gate gate) {
 
 Tensor gated_backward(const Tensor& dy, const Tensor& x, Gate gate) {
   detail::check_activation("gated_backward", x);
-  CLS_CHECK(dy.dtype() == x.dtype(), DtypeError, "gated_backward: dy is ", dy.dtype(), " and x is ", x.dtype());
-  CLS_CHECK(dy.shape() == output_shape(x), ShapeError, "gated_backward: dy is ", dy.shape(), " for x ", x.shape());
+  CLS_CHECK(dy.dtype() == x.dtype(), DtypeError, "gated_backward: dy is ", dy.dtype(), " and x is ",
+            x.dtype());
+  CLS_CHECK(dy.shape() == output_shape(x), ShapeError, "gated_backward: dy is ", dy.shape(),
+            " for x ", x.shape());
   Tensor dx = Tensor::empty(x.shape(), x.dtype(), x.device());
   if (x.numel() > 0) {
     const Tensor x_RG = detail::rows_of(x);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Gated units by their definition: the pointwise ops' structs in the scalar meaning, times the value half.
+// Gated units by their definition: the pointwise ops' structs in the scalar meaning, times the
+// value half.
 #pragma once
 
 #include "core/ops/gated/gated.h"

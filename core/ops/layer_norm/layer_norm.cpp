@@ -26,8 +26,8 @@ LayerNormOutput layer_norm(const Tensor& x, const Tensor& gain, const Tensor& bi
   const Shape leading = detail::leading_shape(x);
   const Dtype wide = detail::wide_dtype(x.dtype());
   LayerNormOutput result{.y = Tensor::empty(x.shape(), x.dtype(), x.device()),
-                   .mean = Tensor::empty(leading, wide, x.device()),
-                   .rstd = Tensor::empty(leading, wide, x.device())};
+                         .mean = Tensor::empty(leading, wide, x.device()),
+                         .rstd = Tensor::empty(leading, wide, x.device())};
   if (x.numel() == 0) {
     result.mean.fill(0);
     result.rstd.fill(0);
@@ -35,17 +35,23 @@ LayerNormOutput layer_norm(const Tensor& x, const Tensor& gain, const Tensor& bi
   }
   const Tensor x_RM = detail::rows_of(x);
   Tensor y_RM = result.y.reshape(x_RM.shape());
-  layer_norm_forward_kernels().run(x.device(), x.dtype(), x_RM, gain_M, bias_M, y_RM, result.mean, result.rstd, eps);
+  layer_norm_forward_kernels().run(x.device(), x.dtype(), x_RM, gain_M, bias_M, y_RM, result.mean,
+                                   result.rstd, eps);
   return result;
 }
 
-LayerNormGradients layer_norm_backward(const Tensor& dy, const Tensor& x, const Tensor& gain, const Tensor& mean,
-                                       const Tensor& rstd, bool with_bias) {
+LayerNormGradients layer_norm_backward(const Tensor& dy,
+                                       const Tensor& x,
+                                       const Tensor& gain,
+                                       const Tensor& mean,
+                                       const Tensor& rstd,
+                                       bool with_bias) {
   detail::check_activation("layer_norm_backward", x);
   detail::check_same("layer_norm_backward", dy, x);
   const Tensor gain_M = detail::check_parameter("layer_norm_backward", "gain", gain, x);
   const Dtype wide = detail::wide_dtype(x.dtype());
-  LayerNormGradients result{.dx = Tensor::empty(x.shape(), x.dtype(), x.device()), .dgain = {}, .dbias = {}};
+  LayerNormGradients result{
+      .dx = Tensor::empty(x.shape(), x.dtype(), x.device()), .dgain = {}, .dbias = {}};
   if (gain.defined()) {
     result.dgain = Tensor::empty({x.size(-1)}, wide, x.device());
   }
@@ -62,8 +68,9 @@ LayerNormGradients layer_norm_backward(const Tensor& dy, const Tensor& x, const 
   }
   const Tensor x_RM = detail::rows_of(x);
   Tensor dx_RM = result.dx.reshape(x_RM.shape());
-  layer_norm_backward_kernels().run(x.device(), x.dtype(), detail::rows_of(dy), x_RM, gain_M, mean.contiguous(),
-                                    rstd.contiguous(), dx_RM, result.dgain, result.dbias);
+  layer_norm_backward_kernels().run(x.device(), x.dtype(), detail::rows_of(dy), x_RM, gain_M,
+                                    mean.contiguous(), rstd.contiguous(), dx_RM, result.dgain,
+                                    result.dbias);
   return result;
 }
 

@@ -9,8 +9,13 @@
 namespace clausius::ops {
 
 template <class T>
-void layer_norm_forward_reference(const Tensor& x, const Tensor& gain, const Tensor& bias, Tensor& y, Tensor& mean,
-                                  Tensor& rstd, double eps) {
+void layer_norm_forward_reference(const Tensor& x,
+                                  const Tensor& gain,
+                                  const Tensor& bias,
+                                  Tensor& y,
+                                  Tensor& mean,
+                                  Tensor& rstd,
+                                  double eps) {
   const std::int64_t rows = x.size(0);
   const std::int64_t width = x.size(1);
   for (std::int64_t r = 0; r < rows; ++r) {
@@ -29,8 +34,10 @@ void layer_norm_forward_reference(const Tensor& x, const Tensor& gain, const Ten
     const double scale = 1.0 / std::sqrt(squares / static_cast<double>(width) + eps);
     for (std::int64_t i = 0; i < width; ++i) {
       const double normal = (static_cast<double>(in[i]) - average) * scale;
-      const double gained = gain.defined() ? normal * static_cast<double>(gain.data<T>()[i]) : normal;
-      out[i] = static_cast<T>(bias.defined() ? gained + static_cast<double>(bias.data<T>()[i]) : gained);
+      const double gained =
+          gain.defined() ? normal * static_cast<double>(gain.data<T>()[i]) : normal;
+      out[i] =
+          static_cast<T>(bias.defined() ? gained + static_cast<double>(bias.data<T>()[i]) : gained);
     }
     mean.data<T>()[r] = static_cast<T>(average);
     rstd.data<T>()[r] = static_cast<T>(scale);
@@ -38,8 +45,14 @@ void layer_norm_forward_reference(const Tensor& x, const Tensor& gain, const Ten
 }
 
 template <class T>
-void layer_norm_backward_reference(const Tensor& dy, const Tensor& x, const Tensor& gain, const Tensor& mean,
-                                   const Tensor& rstd, Tensor& dx, Tensor& dgain, Tensor& dbias) {
+void layer_norm_backward_reference(const Tensor& dy,
+                                   const Tensor& x,
+                                   const Tensor& gain,
+                                   const Tensor& mean,
+                                   const Tensor& rstd,
+                                   Tensor& dx,
+                                   Tensor& dgain,
+                                   Tensor& dbias) {
   const std::int64_t rows = x.size(0);
   const std::int64_t width = x.size(1);
   const auto n = static_cast<double>(width);
@@ -47,10 +60,12 @@ void layer_norm_backward_reference(const Tensor& dy, const Tensor& x, const Tens
     return static_cast<double>(tensor.data<T>()[r * width + i]);
   };
   const auto normal = [&](std::int64_t r, std::int64_t i) {
-    return (value(x, r, i) - static_cast<double>(mean.data<T>()[r])) * static_cast<double>(rstd.data<T>()[r]);
+    return (value(x, r, i) - static_cast<double>(mean.data<T>()[r])) *
+           static_cast<double>(rstd.data<T>()[r]);
   };
   const auto gained = [&](std::int64_t r, std::int64_t i) {
-    return gain.defined() ? value(dy, r, i) * static_cast<double>(gain.data<T>()[i]) : value(dy, r, i);
+    return gain.defined() ? value(dy, r, i) * static_cast<double>(gain.data<T>()[i])
+                          : value(dy, r, i);
   };
   for (std::int64_t r = 0; r < rows; ++r) {
     double sum = 0;
@@ -60,8 +75,9 @@ void layer_norm_backward_reference(const Tensor& dy, const Tensor& x, const Tens
       sum_normal += gained(r, i) * normal(r, i);
     }
     for (std::int64_t i = 0; i < width; ++i) {
-      dx.data<T>()[r * width + i] = static_cast<T>(static_cast<double>(rstd.data<T>()[r]) *
-                                                   (gained(r, i) - sum / n - normal(r, i) * sum_normal / n));
+      dx.data<T>()[r * width + i] =
+          static_cast<T>(static_cast<double>(rstd.data<T>()[r]) *
+                         (gained(r, i) - sum / n - normal(r, i) * sum_normal / n));
     }
   }
   for (std::int64_t i = 0; i < width; ++i) {

@@ -2,8 +2,8 @@
 // Root-mean-square normalisation: checks, allocation, dispatch.
 #include "core/ops/rms_norm/rms_norm.h"
 
-#include "core/ops/row_checks.h"
 #include "core/ops/rms_norm/rms_norm_reference.h"
+#include "core/ops/row_checks.h"
 
 namespace clausius::ops {
 
@@ -22,8 +22,9 @@ RmsNormBackwardTable& rms_norm_backward_kernels() {
 RmsNormOutput rms_norm(const Tensor& x, const Tensor& gain, double eps) {
   detail::check_activation("rms_norm", x);
   const Tensor gain_M = detail::check_parameter("rms_norm", "gain", gain, x);
-  RmsNormOutput result{.y = Tensor::empty(x.shape(), x.dtype(), x.device()),
-                 .rstd = Tensor::empty(detail::leading_shape(x), detail::wide_dtype(x.dtype()), x.device())};
+  RmsNormOutput result{
+      .y = Tensor::empty(x.shape(), x.dtype(), x.device()),
+      .rstd = Tensor::empty(detail::leading_shape(x), detail::wide_dtype(x.dtype()), x.device())};
   if (x.numel() == 0) {
     result.rstd.fill(0);
     return result;
@@ -34,7 +35,10 @@ RmsNormOutput rms_norm(const Tensor& x, const Tensor& gain, double eps) {
   return result;
 }
 
-RmsNormGradients rms_norm_backward(const Tensor& dy, const Tensor& x, const Tensor& gain, const Tensor& rstd) {
+RmsNormGradients rms_norm_backward(const Tensor& dy,
+                                   const Tensor& x,
+                                   const Tensor& gain,
+                                   const Tensor& rstd) {
   detail::check_activation("rms_norm_backward", x);
   detail::check_same("rms_norm_backward", dy, x);
   const Tensor gain_M = detail::check_parameter("rms_norm_backward", "gain", gain, x);
@@ -50,7 +54,8 @@ RmsNormGradients rms_norm_backward(const Tensor& dy, const Tensor& x, const Tens
   }
   const Tensor x_RM = detail::rows_of(x);
   Tensor dx_RM = result.dx.reshape(x_RM.shape());
-  rms_norm_backward_kernels().run(x.device(), x.dtype(), detail::rows_of(dy), x_RM, gain_M, rstd.contiguous(), dx_RM, result.dgain);
+  rms_norm_backward_kernels().run(x.device(), x.dtype(), detail::rows_of(dy), x_RM, gain_M,
+                                  rstd.contiguous(), dx_RM, result.dgain);
   return result;
 }
 

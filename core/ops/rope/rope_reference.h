@@ -7,7 +7,12 @@
 namespace clausius::ops {
 
 template <class T>
-void rope_reference(const Tensor& x, const Tensor& positions, const Tensor& cos, const Tensor& sin, Tensor& y, int sign) {
+void rope_reference(const Tensor& x,
+                    const Tensor& positions,
+                    const Tensor& cos,
+                    const Tensor& sin,
+                    Tensor& y,
+                    int sign) {
   const View<const T, 4> in(x);
   const View<T, 4> out(y);
   const View<const std::int32_t, 2> position(positions);

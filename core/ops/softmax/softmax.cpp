@@ -8,7 +8,8 @@
 namespace clausius::ops {
 
 SoftmaxForwardTable& softmax_forward_kernels() {
-  static SoftmaxForwardTable table("softmax_forward", softmax_forward_reference<double>, softmax_forward_reference<float>);
+  static SoftmaxForwardTable table("softmax_forward", softmax_forward_reference<double>,
+                                   softmax_forward_reference<float>);
   return table;
 }
 
@@ -38,7 +39,8 @@ Tensor softmax_backward(const Tensor& dy, const Tensor& y, int axis) {
   if (y.numel() > 0) {
     const Tensor y_RN = detail::rows_of(turned);
     Tensor dx_RN = dx.reshape(y_RN.shape());
-    softmax_backward_kernels().run(y.device(), y.dtype(), detail::rows_of(dy.transpose(axis, -1)), y_RN, dx_RN);
+    softmax_backward_kernels().run(y.device(), y.dtype(), detail::rows_of(dy.transpose(axis, -1)),
+                                   y_RN, dx_RN);
   }
   return dx.transpose(axis, -1).contiguous();
 }

@@ -48,8 +48,8 @@ void softmax_backward_reference(const Tensor& dy, const Tensor& y, Tensor& dx) {
       sum += static_cast<double>(gradient[i]) * static_cast<double>(probability[i]);
     }
     for (std::int64_t i = 0; i < width; ++i) {
-      dx.data<T>()[r * width + i] =
-          static_cast<T>(static_cast<double>(probability[i]) * (static_cast<double>(gradient[i]) - sum));
+      dx.data<T>()[r * width + i] = static_cast<T>(static_cast<double>(probability[i]) *
+                                                   (static_cast<double>(gradient[i]) - sum));
     }
   }
 }
