@@ -9,9 +9,9 @@
 
 #include <gtest/gtest.h>
 
+#include "autograd/rules/matmul.h"
 #include "core/allocator.h"
-#include "core/ops/matmul/gemm.h"
-#include "core/parallel.h"
+#include "tests/support/op_case.h"
 #include "tests/support/random_tensor.h"
 
 namespace clausius {
@@ -119,6 +119,23 @@ TEST(Matmul, EqualsReference) {
     }
   }
 }
+
+test::OpCase row(const std::string& name, const Shape& a, const Shape& b, double alpha = 1.0) {
+  return {.name = name,
+          .inputs = {{.shape = a}, {.shape = b}},
+          .fn = [alpha](const std::vector<Variable>& in) -> std::vector<Variable> {
+            return {matmul(in[0], in[1], alpha)};
+          },
+          .reduction = std::max({a.numel(), b.numel(), std::int64_t{1}})};
+}
+
+CLS_OP_CASES(matmul,
+             {row("scalar", {1, 1}, {1, 1}), row("small", {3, 5}, {5, 4}, 0.5),
+              row("prime", {31, 37}, {37, 29}), row("batch", {2, 3, 4, 5}, {2, 3, 5, 6}, 2.0),
+              row("shared_b", {2, 3, 4, 5}, {5, 6}), row("shared_a", {4, 5}, {3, 5, 2}),
+              row("repeated_axes", {2, 1, 4, 5}, {3, 5, 2}),
+              row("repeated_leading_one", {1, 4, 5}, {3, 5, 2}), row("no_rows", {0, 5}, {5, 2}),
+              row("no_inner", {3, 0}, {0, 2})});
 
 TEST(Matmul, StridedOperandsAndOutput) {
   const Tensor wide_a = test::random_normal({20, 3, 40}, "wide a").to(Dtype::kF32);

@@ -71,19 +71,15 @@ Tensor linear(const Tensor& x, const Tensor& weight_NM, const Tensor& bias_N) {
   return y;
 }
 
-Tensor linear_input_gradient(const Tensor& dy, const Tensor& weight_NM) {
-  Tensor dx = Tensor::empty(with_last(dy.shape(), weight_NM.size(1)), dy.dtype(), dy.device());
-  Tensor dx_RM = as_matrix(dx);
-  matmul(as_matrix(dy), weight_NM, dx_RM);
-  return dx;
+void linear_input_gradient(const Tensor& dy, const Tensor& weight_NM, Tensor& dx, bool accumulate) {
+  Tensor dx_rows = dx.rank() == 1 ? as_matrix(dx) : dx;
+  matmul(dy.rank() == 1 ? as_matrix(dy) : dy, weight_NM, dx_rows, 1.0, accumulate);
 }
 
 void linear_weight_gradient(const Tensor& dy,
                             const Tensor& x,
                             Tensor& dweight_NM,
                             bool accumulate) {
-  CLS_CHECK(dweight_NM.dtype() == gradient_dtype(x.dtype()), DtypeError, "[linear] dweight is ",
-            dweight_NM.dtype(), "; expected ", gradient_dtype(x.dtype()), " with x of ", x.dtype());
   matmul(as_matrix(dy).transpose(0, 1), as_matrix(x), dweight_NM, 1.0, accumulate);
 }
 

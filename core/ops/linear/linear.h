@@ -15,12 +15,15 @@ namespace clausius::ops {
 [[nodiscard]] Tensor linear(const Tensor& x, const Tensor& weight_NM, const Tensor& bias_N = {});
 void linear(const Tensor& x, const Tensor& weight_NM, const Tensor& bias_N, Tensor& y);
 
-/// dx = dy W.
+/// dx = dy W, or dx += dy W when `accumulate`.
 /// Shapes:  dy (.., N), weight [N, M] -> dx (.., M)
-[[nodiscard]] Tensor linear_input_gradient(const Tensor& dy, const Tensor& weight_NM);
+void linear_input_gradient(const Tensor& dy,
+                           const Tensor& weight_NM,
+                           Tensor& dx,
+                           bool accumulate = false);
 
 /// dweight = dy^T x, or dweight += dy^T x when `accumulate`, straight into a gradient buffer.
-/// Shapes:  dy (.., N), x (.., M) -> dweight [N, M], f32 (f64 when x is f64)
+/// Shapes:  dy (.., N), x (.., M) -> dweight [N, M], of x's type or f32
 void linear_weight_gradient(const Tensor& dy,
                             const Tensor& x,
                             Tensor& dweight_NM,

@@ -26,19 +26,6 @@ void linear_reference(const Tensor& x_RM,
 }
 
 template <class T>
-void linear_input_gradient_reference(const Tensor& dy_RN, const Tensor& weight_NM, Tensor& dx_RM) {
-  matmul_reference<T>(dy_RN, weight_NM, dx_RM, 1.0, false);
-}
-
-template <class T>
-void linear_weight_gradient_reference(const Tensor& dy_RN,
-                                      const Tensor& x_RM,
-                                      Tensor& dweight_NM,
-                                      bool accumulate) {
-  matmul_reference<T>(dy_RN.transpose(0, 1), x_RM, dweight_NM, 1.0, accumulate);
-}
-
-template <class T>
 void linear_bias_gradient_reference(const Tensor& dy_RN, Tensor& dbias_N, bool accumulate) {
   const View<const T, 2> dy(dy_RN);
   const View<T, 1> dbias(dbias_N);
