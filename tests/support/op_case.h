@@ -23,12 +23,12 @@ enum class Fill {
 };
 
 struct OpInput {
-  Shape shape;
+  Shape shape = {};
   Fill fill = Fill::kNormal;
   /// Stays f32 when the row runs in bf16 (gains, biases, statistics).
   bool keep_f32 = false;
   /// Used as given in every type (token ids, offsets, masks).
-  Tensor fixed;
+  Tensor fixed = {};
 };
 
 /// One row of a case table.
@@ -74,4 +74,4 @@ void PrintTo(const OpCase& op_case, std::ostream* out);  // NOLINT: GoogleTest's
   }                                                                                                \
   INSTANTIATE_TEST_SUITE_P(op, op##_cases,                                                         \
                            ::testing::ValuesIn(std::vector<::clausius::test::OpCase> __VA_ARGS__), \
-                           [](const auto& info) { return info.param.name; })
+                           [](const auto& row_info) { return row_info.param.name; })
