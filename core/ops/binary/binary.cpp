@@ -30,26 +30,33 @@ Shape broadcast(std::string_view op, const Shape& a, const Shape& b) {
   return shape;
 }
 
-Tensor binary(std::string_view name, BinaryOp op, const Tensor& a, const Tensor& b) {
-  CLS_CHECK(is_floating(a.dtype()) && a.dtype() == b.dtype(), DtypeError, name, " of ", a.dtype(),
-            " and ", b.dtype(), "; expected one floating type");
+Dtype result_dtype(std::string_view op, Dtype a, Dtype b) {
+  const bool mixed =
+      (a == Dtype::kBf16 && b == Dtype::kF32) || (a == Dtype::kF32 && b == Dtype::kBf16);
+  CLS_CHECK(is_floating(a) && (a == b || mixed), DtypeError, op, " of ", a, " and ", b,
+            "; expected one floating type, or f32 beside bf16");
+  return mixed ? Dtype::kBf16 : a;
+}
+
+Tensor binary(std::string_view name, BinaryOp op, const Tensor& a, const Tensor& b, Dtype dtype) {
   const Shape shape = broadcast(name, a.shape(), b.shape());
-  Tensor y = Tensor::empty(shape, a.dtype(), a.device());
+  Tensor y = Tensor::empty(shape, dtype, a.device());
   if (y.numel() > 0) {
-    binary_kernels().run(a.device(), a.dtype(), a.expand(shape), b.expand(shape), y, op);
+    binary_kernels().run(a.device(), dtype, a.expand(shape), b.expand(shape), y, op);
   }
   return y;
 }
 
-// The gradient of one operand: a product summed over what was repeated. Products that will be
-// summed stay in f32.
-Tensor wide_if_summed(const Tensor& x, const Tensor& operand, const Tensor& dy) {
-  return operand.shape() == dy.shape() || x.dtype() != Dtype::kBf16 ? x : x.to(Dtype::kF32);
+Tensor binary(std::string_view name, BinaryOp op, const Tensor& a, const Tensor& b) {
+  return binary(name, op, a, b, result_dtype(name, a.dtype(), b.dtype()));
 }
-Tensor product_to(const Tensor& dy, const Tensor& factor, const Tensor& operand, BinaryOp op) {
-  const Tensor product =
-      binary("gradient", op, wide_if_summed(dy, operand, dy), wide_if_summed(factor, operand, dy));
-  return sum_to(product, operand.shape(), operand.dtype());
+
+// What will be summed stays in f32, else it is rounded once.
+Dtype product_dtype(const Tensor& dy, const Tensor& operand) {
+  const bool summed = operand.shape() != dy.shape();
+  return dy.dtype() == Dtype::kBf16 && !summed
+             ? Dtype::kBf16
+             : (dy.dtype() == Dtype::kF64 ? Dtype::kF64 : Dtype::kF32);
 }
 
 }  // namespace
@@ -67,26 +74,23 @@ Tensor div(const Tensor& a, const Tensor& b) {
   return binary("div", BinaryOp::kDiv, a, b);
 }
 
-BinaryGradients add_backward(const Tensor& dy, const Tensor& a, const Tensor& b) {
-  return {.da = sum_to(dy, a.shape(), a.dtype()), .db = sum_to(dy, b.shape(), b.dtype())};
+Tensor mul_gradient(const Tensor& dy, const Tensor& other, const Tensor& operand) {
+  const Tensor product =
+      binary("mul_gradient", BinaryOp::kMul, dy, other, product_dtype(dy, operand));
+  return sum_to(product, operand.shape(), operand.dtype());
 }
 
-BinaryGradients sub_backward(const Tensor& dy, const Tensor& a, const Tensor& b) {
-  return {.da = sum_to(dy, a.shape(), a.dtype()),
-          .db = scale(sum_to(dy, b.shape(), b.dtype()), -1)};
+Tensor div_gradient_a(const Tensor& dy, const Tensor& a, const Tensor& b) {
+  const Tensor quotient = binary("div_gradient_a", BinaryOp::kDiv, dy, b, product_dtype(dy, a));
+  return sum_to(quotient, a.shape(), a.dtype());
 }
 
-BinaryGradients mul_backward(const Tensor& dy, const Tensor& a, const Tensor& b) {
-  return {.da = product_to(dy, b, a, BinaryOp::kMul), .db = product_to(dy, a, b, BinaryOp::kMul)};
-}
-
-BinaryGradients div_backward(const Tensor& dy, const Tensor& a, const Tensor& b) {
-  // db = -sum of dy (a / b) / b.
-  const Tensor y = div(a, b);
-  const Tensor slope = div(wide_if_summed(y, b, dy), wide_if_summed(b, b, dy));
-  const Tensor db = mul(wide_if_summed(dy, b, dy), slope);
-  return {.da = product_to(dy, b, a, BinaryOp::kDiv),
-          .db = scale(sum_to(db, b.shape(), b.dtype()), -1)};
+Tensor div_gradient_b(const Tensor& dy, const Tensor& a, const Tensor& b) {
+  const Dtype wide = dy.dtype() == Dtype::kF64 ? Dtype::kF64 : Dtype::kF32;
+  const Tensor slope = binary("div_gradient_b", BinaryOp::kDiv,
+                              binary("div_gradient_b", BinaryOp::kDiv, a, b, wide), b, wide);
+  const Tensor product = binary("div_gradient_b", BinaryOp::kMul, dy, slope, product_dtype(dy, b));
+  return scale(sum_to(product, b.shape(), b.dtype()), -1);
 }
 
 }  // namespace clausius::ops

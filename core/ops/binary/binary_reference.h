@@ -23,7 +23,9 @@ T apply(BinaryOp op, T a, T b) {
 }
 
 template <class T>
-void binary_reference(const Tensor& a, const Tensor& b, Tensor& y, BinaryOp op) {
+void binary_reference(const Tensor& a_any, const Tensor& b_any, Tensor& y, BinaryOp op) {
+  const Tensor a = a_any.to(dtype_of<T>);
+  const Tensor b = b_any.to(dtype_of<T>);
   const detail::StridedRuns<3> runs({&a, &b, &y});
   const auto [step_a, step_b, step_y] = runs.inner_steps();
   const T* from_a = a.data<T>();

@@ -2,6 +2,7 @@
 // Embedding: checks, allocation, dispatch.
 #include "core/ops/embedding/embedding.h"
 
+#include "core/ops/accumulate/accumulate.h"
 #include "core/ops/embedding/embedding_reference.h"
 #include "core/ops/row_checks.h"
 
@@ -63,9 +64,15 @@ void embedding_backward(const Tensor& dy,
                 dtable_VM.size(1) == dy.size(-1) && detail::leading_shape(dy) == tokens.shape(),
             ShapeError, "embedding_backward: dy is ", dy.shape(), ", tokens ", tokens.shape(),
             ", dtable ", dtable_VM.shape());
-  CLS_CHECK(dtable_VM.dtype() == detail::wide_dtype(dy.dtype()), DtypeError,
-            "embedding_backward: dtable is ", dtable_VM.dtype(), " for dy of ", dy.dtype(),
-            "; expected ", detail::wide_dtype(dy.dtype()));
+  const Dtype wide = detail::wide_dtype(dy.dtype());
+  CLS_CHECK(dtable_VM.dtype() == wide || dtable_VM.dtype() == dy.dtype(), DtypeError,
+            "embedding_backward: dtable is ", dtable_VM.dtype(), " for dy of ", dy.dtype());
+  if (dtable_VM.dtype() != wide) {
+    Tensor sums = Tensor::empty(dtable_VM.shape(), wide, dtable_VM.device());
+    embedding_backward(dy, tokens, sums, false);
+    accumulate ? ops::accumulate(sums, dtable_VM) : dtable_VM.copy_from(sums);
+    return;
+  }
   const Tensor list = checked_tokens(tokens, dtable_VM.size(0));
   if (!accumulate) {
     dtable_VM.fill(0);
