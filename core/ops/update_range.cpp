@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// Checks shared by the optimizer passes.
+#include "core/ops/update_range.h"
+
+namespace clausius {
+
+void check_update(std::string_view op,
+                  std::initializer_list<const Tensor*> state,
+                  const Tensor& master,
+                  const Tensor& compute,
+                  UpdateRanges ranges) {
+  CLS_CHECK(master.rank() == 1 && master.is_contiguous(), ShapeError, '[', op, "] master is ",
+            master.shape(), "; expected a dense flat buffer");
+  for (const Tensor* tensor : state) {
+    CLS_CHECK(tensor->shape() == master.shape() && tensor->is_contiguous(), ShapeError, '[', op,
+              "] a buffer is ", tensor->shape(), "; expected ", master.shape(),
+              ", dense, as the parameters");
+    CLS_CHECK(tensor->dtype() == master.dtype(), DtypeError, '[', op, "] a buffer is ",
+              tensor->dtype(), "; expected ", master.dtype(), " as the parameters");
+  }
+  if (compute) {
+    CLS_CHECK(compute.shape() == master.shape() && compute.is_contiguous(), ShapeError, '[', op,
+              "] compute is ", compute.shape(), "; expected ", master.shape(), ", dense");
+    CLS_CHECK(compute.dtype() == Dtype::kBf16, DtypeError, '[', op, "] compute is ",
+              compute.dtype(), "; expected bf16");
+  }
+  for (const UpdateRange& range : ranges) {
+    CLS_CHECK(0 <= range.begin && range.begin <= range.end && range.end <= master.size(0),
+              ShapeError, '[', op, "] range [", range.begin, ", ", range.end, ") of ",
+              master.size(0), " parameters");
+  }
+}
+
+}  // namespace clausius
