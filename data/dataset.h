@@ -7,7 +7,7 @@
 #include <optional>
 #include <string>
 
-#include "data/batch.h"
+#include "core/batch.h"
 #include "data/tokenizer/tokenizer.h"
 
 namespace clausius {

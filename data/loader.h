@@ -8,7 +8,7 @@
 #include <optional>
 #include <vector>
 
-#include "data/batch.h"
+#include "core/batch.h"
 #include "data/dataset.h"
 
 namespace clausius {

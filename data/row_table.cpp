@@ -8,7 +8,7 @@
 
 #include "core/checked.h"
 #include "core/error.h"
-#include "data/batch.h"
+#include "core/batch.h"
 
 namespace clausius {
 

@@ -11,7 +11,7 @@
 namespace clausius {
 
 struct TextStoreRules {
-  TextRules text;
+  TextRules text{};
   /// End every document with the tokenizer's end-of-text token.
   bool append_eos = true;
 };

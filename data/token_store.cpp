@@ -3,6 +3,7 @@
 #include "data/token_store.h"
 
 #include <algorithm>
+#include <limits>
 #include <string_view>
 #include <utility>
 
@@ -167,11 +168,10 @@ void TokenStore::check_shard(const TokenShard& shard) const {
 
 void TokenStore::read(std::int64_t first, std::span<std::int32_t> out) const {
   CLS_ASSERT(first >= 0 && first + static_cast<std::int64_t>(out.size()) <= tokens());
-  std::size_t number = 0;
   std::size_t done = 0;
   while (done < out.size()) {
     const std::int64_t position = first + static_cast<std::int64_t>(done);
-    number = static_cast<std::size_t>(std::ranges::upper_bound(token_begin_, position) -
+    const auto number = static_cast<std::size_t>(std::ranges::upper_bound(token_begin_, position) -
                                       token_begin_.begin()) -
              1;
     const TokenShard& shard = shards_[number];

@@ -8,7 +8,7 @@
 
 #include <gtest/gtest.h>
 
-#include "data/batch.h"
+#include "core/batch.h"
 #include "tests/data/files.h"
 
 namespace clausius {

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reduction of row entropies to heads.
+#include "train/monitor/attention_entropy.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "core/error.h"
+
+namespace clausius {
+
+EntropyTotals::EntropyTotals(std::vector<std::int64_t> heads_per_layer) : heads_per_layer_(std::move(heads_per_layer)) {
+  std::size_t heads = 0;
+  for (const std::int64_t count : heads_per_layer_) {
+    first_head_.push_back(heads);
+    heads += static_cast<std::size_t>(count);
+  }
+  sums_.resize(3 * heads);
+  max_logits_.resize(heads);
+  reset();
+}
+
+void EntropyTotals::reset() {
+  std::fill(sums_.begin(), sums_.end(), 0.0);
+  std::fill(max_logits_.begin(), max_logits_.end(), -std::numeric_limits<double>::infinity());
+}
+
+void EntropyTotals::add(const Telemetry& telemetry) {
+  for (const AttentionObservation& observation : telemetry.attention()) {
+    const auto layer = static_cast<std::size_t>(observation.layer);
+    const std::int64_t heads = observation.entropy_BHT.size(1);
+    CLS_CHECK(heads == heads_per_layer_.at(layer), InternalError, "layer ", layer, " reports ", heads, " heads, not ",
+              heads_per_layer_[layer]);
+    std::vector<double> log_outcomes;
+    const Tensor outcomes = observation.outcomes_BT.contiguous();
+    for (const std::int32_t count : outcomes.span<std::int32_t>()) {
+      log_outcomes.push_back(count > 0 ? std::log(static_cast<double>(count)) : -1.0);
+    }
+    for (std::int64_t h = 0; h < heads; ++h) {
+      add_head(first_head_[layer] + static_cast<std::size_t>(h), observation, h, log_outcomes);
+    }
+  }
+}
+
+void EntropyTotals::add_head(std::size_t head,
+                             const AttentionObservation& observation,
+                             std::int64_t h,
+                             const std::vector<double>& log_outcomes) {
+  const Tensor entropy_BT = observation.entropy_BHT.value().select(1, h).to(Dtype::kF64).contiguous();
+  const auto entropies = entropy_BT.span<double>();
+  double entropy = 0;
+  double attainable = 0;
+  double rows = 0;
+  for (std::size_t i = 0; i < entropies.size(); ++i) {
+    if (log_outcomes[i] >= 0) {
+      entropy += entropies[i];
+      attainable += log_outcomes[i];
+      rows += 1;
+    }
+  }
+  sums_[3 * head] += entropy;
+  sums_[3 * head + 1] += attainable;
+  sums_[3 * head + 2] += rows;
+  const Tensor logits = observation.max_logit_BH.select(1, h).to(Dtype::kF64).contiguous();
+  for (const double logit : logits.span<double>()) {
+    max_logits_[head] = std::max(max_logits_[head], logit);
+  }
+}
+
+void EntropyTotals::reduce(Communicator& communicator) {
+  communicator.all_reduce(std::span<double>(sums_), ReduceOp::kSum);
+  communicator.all_reduce(std::span<double>(max_logits_), ReduceOp::kMax);
+}
+
+EntropyReport EntropyTotals::report() const {
+  EntropyReport report;
+  for (std::size_t layer = 0; layer < heads_per_layer_.size(); ++layer) {
+    std::vector<HeadEntropy>& heads = report.emplace_back();
+    for (std::size_t h = 0; h < static_cast<std::size_t>(heads_per_layer_[layer]); ++h) {
+      const std::size_t head = first_head_[layer] + h;
+      const double rows = sums_[3 * head + 2];
+      const double attainable = sums_[3 * head + 1];
+      heads.push_back({.entropy_nats = rows > 0 ? sums_[3 * head] / rows : 0.0,
+                       .entropy_normalized = attainable > 0 ? sums_[3 * head] / attainable : 0.0,
+                       .max_logit = max_logits_[head],
+                       .rows = rows});
+    }
+  }
+  return report;
+}
+
+}  // namespace clausius
