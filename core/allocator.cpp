@@ -2,8 +2,6 @@
 // The CPU allocator: size-class free lists over 64-byte aligned blocks, huge pages for large ones.
 #include "core/allocator.h"
 
-#include <sys/mman.h>
-
 #include <algorithm>
 #include <atomic>
 #include <bit>
@@ -11,6 +9,7 @@
 #include <cstring>
 #include <map>
 #include <mutex>
+#include <sys/mman.h>
 #include <vector>
 
 #include "core/checked.h"
@@ -24,7 +23,8 @@ constexpr std::size_t kHugePage = std::size_t{2} << 20;
 
 std::atomic<int> poison_depth{0};
 
-// Rounds up so that at most 1/8 is wasted and few distinct sizes exist: reuse across steps of slightly different shapes.
+// Rounds up so that at most 1/8 is wasted and few distinct sizes exist: reuse across steps of
+// slightly different shapes.
 std::size_t size_class(std::size_t bytes) {
   const std::size_t least = std::max(bytes, kAlignment);
   const std::size_t step = std::max(kAlignment, std::bit_floor(least) / 8);
@@ -125,7 +125,11 @@ Allocator& allocator(Device device) {
   return cpu;
 }
 
-PoisonFreshMemory::PoisonFreshMemory() { poison_depth.fetch_add(1); }
-PoisonFreshMemory::~PoisonFreshMemory() { poison_depth.fetch_sub(1); }
+PoisonFreshMemory::PoisonFreshMemory() {
+  poison_depth.fetch_add(1);
+}
+PoisonFreshMemory::~PoisonFreshMemory() {
+  poison_depth.fetch_sub(1);
+}
 
 }  // namespace clausius

@@ -23,7 +23,8 @@ class Allocator {
   Allocator& operator=(const Allocator&) = delete;
   virtual ~Allocator() = default;
 
-  /// 64-byte aligned, uninitialised. Errors: MemoryError naming the size asked for and the bytes in use.
+  /// 64-byte aligned, uninitialised. Errors: MemoryError naming the size asked for and the bytes in
+  /// use.
   [[nodiscard]] virtual void* allocate(std::size_t bytes) = 0;
   virtual void release(void* pointer, std::size_t bytes) noexcept = 0;
   [[nodiscard]] virtual MemoryStats stats() const = 0;
@@ -36,7 +37,8 @@ class Allocator {
 /// The allocator of a device. Errors: DeviceError for a device this build has not.
 Allocator& allocator(Device device);
 
-/// While one lives, fresh CPU buffers are filled with 0xFF bytes (NaN in every floating type): shows bytes never written.
+/// While one lives, fresh CPU buffers are filled with 0xFF bytes (NaN in every floating type):
+/// shows bytes never written.
 class PoisonFreshMemory {
  public:
   PoisonFreshMemory();

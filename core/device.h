@@ -20,7 +20,9 @@ inline constexpr Device kCpu{DeviceKind::kCpu, 0};
 [[nodiscard]] constexpr std::string_view name_of(DeviceKind kind) {
   return kind == DeviceKind::kCpu ? "cpu" : "cuda";
 }
-inline std::ostream& operator<<(std::ostream& out, DeviceKind kind) { return out << name_of(kind); }
+inline std::ostream& operator<<(std::ostream& out, DeviceKind kind) {
+  return out << name_of(kind);
+}
 inline std::ostream& operator<<(std::ostream& out, Device device) {
   out << name_of(device.kind);
   return device.kind == DeviceKind::kCuda ? out << ':' << device.index : out;

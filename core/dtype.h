@@ -70,9 +70,13 @@ struct bf16 {
   return "?";
 }
 
-[[nodiscard]] constexpr bool is_floating(Dtype dtype) { return dtype <= Dtype::kBf16; }
+[[nodiscard]] constexpr bool is_floating(Dtype dtype) {
+  return dtype <= Dtype::kBf16;
+}
 
-inline std::ostream& operator<<(std::ostream& out, Dtype dtype) { return out << name_of(dtype); }
+inline std::ostream& operator<<(std::ostream& out, Dtype dtype) {
+  return out << name_of(dtype);
+}
 
 template <class T>
 struct DtypeOf;

@@ -25,7 +25,11 @@ std::string with_frames(const std::string& message) {
 Error::Error(const std::string& message, ExitCode exit_code)
     : std::runtime_error(with_frames(message)), exit_code_(exit_code) {}
 
-ErrorFrame::ErrorFrame(std::string_view where) { frames().push_back(where); }
-ErrorFrame::~ErrorFrame() { frames().pop_back(); }
+ErrorFrame::ErrorFrame(std::string_view where) {
+  frames().push_back(where);
+}
+ErrorFrame::~ErrorFrame() {
+  frames().pop_back();
+}
 
 }  // namespace clausius

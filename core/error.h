@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Error types, checks for users (CLS_CHECK) and for us (CLS_ASSERT), and the context frames an error carries.
+// Error types, checks for users (CLS_CHECK) and for us (CLS_ASSERT), and the context frames an
+// error carries.
 #pragma once
 
 #include <sstream>
@@ -21,7 +22,8 @@ enum class ExitCode {
   kStoppedBySignal = 75,
 };
 
-/// Base of every exception that Clausius throws. `what()` holds the context frames (outermost first) and the message.
+/// Base of every exception that Clausius throws. `what()` holds the context frames (outermost
+/// first) and the message.
 class Error : public std::runtime_error {
  public:
   Error(const std::string& message, ExitCode exit_code);
@@ -31,9 +33,9 @@ class Error : public std::runtime_error {
   ExitCode exit_code_;
 };
 
-#define CLS_DEFINE_ERROR(Name, code)                                             \
-  class Name : public Error {                                                    \
-   public:                                                                       \
+#define CLS_DEFINE_ERROR(Name, code)                                              \
+  class Name : public Error {                                                     \
+   public:                                                                        \
     explicit Name(const std::string& message) : Error(message, ExitCode::code) {} \
   }
 
@@ -51,8 +53,8 @@ CLS_DEFINE_ERROR(CommError, kCommunication);
 
 #undef CLS_DEFINE_ERROR
 
-/// Names where the program is (an op, a layer path, a file) for errors thrown while it lives. Costs two pointer writes;
-/// `where` must outlive the frame.
+/// Names where the program is (an op, a layer path, a file) for errors thrown while it lives. Costs
+/// two pointer writes; `where` must outlive the frame.
 class ErrorFrame {
  public:
   explicit ErrorFrame(std::string_view where);
@@ -71,21 +73,21 @@ std::string concat(const Parts&... parts) {
 }  // namespace clausius
 
 /// Always on, for users: throws `ErrorType` with the parts joined.
-#define CLS_CHECK(condition, ErrorType, ...)                \
-  do {                                                      \
-    if (!(condition)) [[unlikely]] {                        \
+#define CLS_CHECK(condition, ErrorType, ...)                        \
+  do {                                                              \
+    if (!(condition)) [[unlikely]] {                                \
       throw ::clausius::ErrorType(::clausius::concat(__VA_ARGS__)); \
-    }                                                       \
+    }                                                               \
   } while (false)
 
 /// Debug builds only, for us.
 #ifdef CLS_ENABLE_ASSERTS
-#define CLS_ASSERT(condition)                                                                  \
-  do {                                                                                         \
-    if (!(condition)) [[unlikely]] {                                                           \
-      throw ::clausius::InternalError(                                                         \
-          ::clausius::concat(__FILE__, ":", __LINE__, ": assertion failed: " #condition));     \
-    }                                                                                          \
+#define CLS_ASSERT(condition)                                                              \
+  do {                                                                                     \
+    if (!(condition)) [[unlikely]] {                                                       \
+      throw ::clausius::InternalError(                                                     \
+          ::clausius::concat(__FILE__, ":", __LINE__, ": assertion failed: " #condition)); \
+    }                                                                                      \
   } while (false)
 #else
 #define CLS_ASSERT(condition) static_cast<void>(0)

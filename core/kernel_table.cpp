@@ -10,8 +10,12 @@ std::vector<const KernelTableBase*>& tables() {
 }
 }  // namespace
 
-KernelTableBase::KernelTableBase(std::string_view op) : op_(op) { tables().push_back(this); }
+KernelTableBase::KernelTableBase(std::string_view op) : op_(op) {
+  tables().push_back(this);
+}
 
-const std::vector<const KernelTableBase*>& kernel_tables() { return tables(); }
+const std::vector<const KernelTableBase*>& kernel_tables() {
+  return tables();
+}
 
 }  // namespace clausius

@@ -14,6 +14,7 @@
 #include "core/device.h"
 #include "core/dtype.h"
 #include "core/error.h"
+#include "core/macros.h"
 #include "core/tensor.h"
 
 namespace clausius {
@@ -40,9 +41,11 @@ class KernelTableBase {
 template <class Signature>
 class KernelTable;
 
-/// Kernels take `const Tensor&` inputs, `Tensor&` outputs (allocated, uninitialised unless the op says otherwise) and plain values.
-/// Choice on the CPU: f64 runs reference<double>; f32 and bf16 run the registered kernel, else reference<float> (bf16 through f32
-/// copies of its bf16 arguments). On other devices a missing kernel is an UnsupportedError naming op, device and element type.
+/// Kernels take `const Tensor&` inputs, `Tensor&` outputs (allocated, uninitialised unless the op
+/// says otherwise) and plain values. Choice on the CPU: f64 runs reference<double>; f32 and bf16
+/// run the registered kernel, else reference<float> (bf16 through f32 copies of its bf16
+/// arguments). On other devices a missing kernel is an UnsupportedError naming op, device and
+/// element type.
 template <class... Args>
 class KernelTable<void(Args...)> final : public KernelTableBase {
  public:
@@ -66,16 +69,19 @@ class KernelTable<void(Args...)> final : public KernelTableBase {
     if (kernel != nullptr) {
       return kernel(args...);
     }
-    CLS_CHECK(device.kind == DeviceKind::kCpu && (dtype == Dtype::kF32 || dtype == Dtype::kBf16), UnsupportedError,
-              "no ", device.kind, " kernel for ", dtype, " yet; floating types on the cpu always work");
+    CLS_CHECK(device.kind == DeviceKind::kCpu && (dtype == Dtype::kF32 || dtype == Dtype::kBf16),
+              UnsupportedError, "no ", device.kind, " kernel for ", dtype,
+              " yet; floating types on the cpu always work");
     if (dtype == Dtype::kF32) {
       return reference_f32_(args...);
     }
-    run_widened(std::tuple<Widened<Args>...>(Widened<Args>(args)...), std::index_sequence_for<Args...>{});
+    run_widened(std::tuple<Widened<Args>...>(Widened<Args>(args)...),
+                std::index_sequence_for<Args...>{});
   }
 
  private:
-  // Holds an argument for reference<float>: bf16 tensors become f32 copies, results are rounded back.
+  // Holds an argument for reference<float>: bf16 tensors become f32 copies, results are rounded
+  // back.
   template <class Arg>
   class Widened {
    public:
@@ -101,7 +107,8 @@ class KernelTable<void(Args...)> final : public KernelTableBase {
 
    private:
     Arg arg_;
-    std::conditional_t<std::is_same_v<std::remove_cvref_t<Arg>, Tensor>, Tensor, std::monostate> wide_;
+    std::conditional_t<std::is_same_v<std::remove_cvref_t<Arg>, Tensor>, Tensor, std::monostate>
+        wide_;
   };
 
   template <std::size_t... I>
@@ -128,9 +135,6 @@ struct KernelRegistrar {
 };
 }  // namespace detail
 }  // namespace clausius
-
-#define CLS_CONCAT_INNER(a, b) a##b
-#define CLS_CONCAT(a, b) CLS_CONCAT_INNER(a, b)
 
 /// CLS_KERNEL(softmax_forward, kCpu, kF32, softmax_forward_cpu<float>) fills `softmax_forward_kernels()` before main.
 #define CLS_KERNEL(op, device, dtype, ...)                                                    \

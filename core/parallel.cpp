@@ -2,12 +2,11 @@
 // The thread team.
 #include "core/parallel.h"
 
-#include <omp.h>
-#include <sched.h>
-
 #include <atomic>
 #include <exception>
 #include <mutex>
+#include <omp.h>
+#include <sched.h>
 
 #include "core/error.h"
 
@@ -33,7 +32,9 @@ int available_cores() {
   return sched_getaffinity(0, sizeof(mask), &mask) == 0 ? CPU_COUNT(&mask) : 1;
 }
 
-bool in_parallel_region() { return omp_in_parallel() != 0; }
+bool in_parallel_region() {
+  return omp_in_parallel() != 0;
+}
 
 namespace detail {
 
@@ -47,7 +48,8 @@ void run_chunks(std::int64_t chunks, const std::function<void(std::int64_t)>& bo
   }
   std::exception_ptr failure;
   std::mutex failure_mutex;
-  // Chunks are handed out as threads get free: which thread runs a chunk never changes what the chunk computes.
+  // Chunks are handed out as threads get free: which thread runs a chunk never changes what the
+  // chunk computes.
 #pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
   for (std::int64_t chunk = 0; chunk < chunks; ++chunk) {
     try {

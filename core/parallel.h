@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Fixed-split parallel loops on OpenMP: what a chunk computes never depends on the number of threads.
+// Fixed-split parallel loops on OpenMP: what a chunk computes never depends on the number of
+// threads.
 #pragma once
 
 #include <algorithm>
@@ -23,8 +24,9 @@ namespace detail {
 void run_chunks(std::int64_t chunks, const std::function<void(std::int64_t chunk)>& body);
 }
 
-/// Calls fn(begin, end) for consecutive chunks of `grain` items of [0, n), in parallel, each exactly once. The borders depend
-/// on n and grain alone. The first exception thrown by a chunk is rethrown.
+/// Calls fn(begin, end) for consecutive chunks of `grain` items of [0, n), in parallel, each
+/// exactly once. The borders depend on n and grain alone. The first exception thrown by a chunk is
+/// rethrown.
 template <class Fn>
 void parallel_for(std::int64_t n, std::int64_t grain, const Fn& fn) {
   if (n <= 0) {
@@ -40,7 +42,8 @@ void parallel_for(std::int64_t n, std::int64_t grain, const Fn& fn) {
   });
 }
 
-/// Sum over chunks of fn(begin, end), added in chunk order: the same bits whatever the number of threads.
+/// Sum over chunks of fn(begin, end), added in chunk order: the same bits whatever the number of
+/// threads.
 template <class T, class Fn>
 T parallel_sum(std::int64_t n, std::int64_t grain, const Fn& fn) {
   std::vector<T> partial(static_cast<std::size_t>(n > 0 ? div_ceil(n, grain) : 0));

@@ -2,10 +2,10 @@
 // Philox by Random123; normals by Box-Muller in double.
 #include "core/random.h"
 
-#include <Random123/philox.h>
-
 #include <cmath>
 #include <numbers>
+
+#include <Random123/philox.h>
 
 #include "core/parallel.h"
 
@@ -13,7 +13,8 @@ namespace clausius {
 
 PhiloxBlock philox(const PhiloxBlock& counter, std::uint64_t key) {
   const r123::Philox4x32::ctr_type c = {{counter[0], counter[1], counter[2], counter[3]}};
-  const r123::Philox4x32::key_type k = {{static_cast<std::uint32_t>(key), static_cast<std::uint32_t>(key >> 32)}};
+  const r123::Philox4x32::key_type k = {
+      {static_cast<std::uint32_t>(key), static_cast<std::uint32_t>(key >> 32)}};
   const auto r = r123::Philox4x32{}(c, k);
   return {r[0], r[1], r[2], r[3]};
 }
@@ -55,7 +56,8 @@ namespace {
 
 constexpr std::int64_t kGrain = 1 << 14;
 
-// Two values a block of four words: each takes 53 bits, so f32 and f64 tensors get the same numbers up to rounding.
+// Two values a block of four words: each takes 53 bits, so f32 and f64 tensors get the same numbers
+// up to rounding.
 template <class T, class Pair>
 void fill_pairs(Tensor& tensor, const RandomStream& stream, const Pair& pair) {
   const std::span<T> values = tensor.span<T>();
@@ -63,7 +65,8 @@ void fill_pairs(Tensor& tensor, const RandomStream& stream, const Pair& pair) {
   parallel_for(div_ceil<std::int64_t>(n, 2), kGrain, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) {
       const PhiloxBlock words = stream.block(narrow<std::uint32_t>(i));
-      const auto [first, second] = pair(uniform_f64(words[0], words[1]), uniform_f64(words[2], words[3]));
+      const auto [first, second] =
+          pair(uniform_f64(words[0], words[1]), uniform_f64(words[2], words[3]));
       values[static_cast<std::size_t>(2 * i)] = static_cast<T>(first);
       if (2 * i + 1 < n) {
         values[static_cast<std::size_t>(2 * i + 1)] = static_cast<T>(second);
@@ -92,8 +95,9 @@ void fill_normal(Tensor& tensor, const RandomStream& stream, double mean, double
 }
 
 void fill_uniform(Tensor& tensor, const RandomStream& stream, double low, double high) {
-  fill_typed(tensor, stream,
-             [&](double u, double v) { return std::pair(low + (high - low) * u, low + (high - low) * v); });
+  fill_typed(tensor, stream, [&](double u, double v) {
+    return std::pair(low + (high - low) * u, low + (high - low) * v);
+  });
 }
 
 }  // namespace clausius

@@ -18,7 +18,8 @@ inline constexpr int kMaxRank = 6;
 class Shape {
  public:
   Shape() = default;
-  Shape(std::initializer_list<std::int64_t> sizes) : Shape(std::span(sizes.begin(), sizes.size())) {}
+  Shape(std::initializer_list<std::int64_t> sizes)
+      : Shape(std::span(sizes.begin(), sizes.size())) {}
   explicit Shape(std::span<const std::int64_t> sizes) {
     for (std::int64_t size : sizes) {
       push_back(size);
@@ -64,9 +65,10 @@ class Shape {
 
  private:
   [[nodiscard]] std::size_t index(int axis) const {
-    const int positive = axis < 0 ? axis + rank_ : axis;
-    CLS_CHECK(positive >= 0 && positive < rank_, ShapeError, "axis ", axis, " of a tensor of rank ", rank_);
-    return static_cast<std::size_t>(positive);
+    const int index = axis < 0 ? axis + rank_ : axis;
+    CLS_CHECK(index >= 0 && index < rank_, ShapeError, "axis ", axis, " of a tensor of rank ",
+              rank_);
+    return static_cast<std::size_t>(index);
   }
 
   std::array<std::int64_t, kMaxRank> sizes_{};

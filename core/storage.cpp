@@ -9,7 +9,9 @@
 namespace clausius {
 
 Storage::Storage(std::size_t bytes, Device device)
-    : data_(static_cast<std::byte*>(allocator(device).allocate(bytes))), bytes_(bytes), device_(device) {}
+    : data_(static_cast<std::byte*>(allocator(device).allocate(bytes))),
+      bytes_(bytes),
+      device_(device) {}
 
 Storage::Storage(void* data, std::size_t bytes, Device device, std::function<void()> release)
     : data_(static_cast<std::byte*>(data)),

@@ -17,10 +17,13 @@ Tensor Tensor::empty(const Shape& shape, Dtype dtype, Device device) {
   return over(std::make_shared<Storage>(bytes, device), 0, shape, dtype);
 }
 
-Tensor Tensor::over(std::shared_ptr<Storage> storage, std::int64_t offset, const Shape& shape, Dtype dtype) {
+Tensor Tensor::over(std::shared_ptr<Storage> storage,
+                    std::int64_t offset,
+                    const Shape& shape,
+                    Dtype dtype) {
   const auto end = static_cast<std::size_t>(offset + shape.numel()) * size_of(dtype);
-  CLS_CHECK(offset >= 0 && end <= storage->bytes(), ShapeError, "shape ", shape, " of ", dtype, " at offset ", offset,
-            " exceeds ", storage->bytes(), " bytes of storage");
+  CLS_CHECK(offset >= 0 && end <= storage->bytes(), ShapeError, "shape ", shape, " of ", dtype,
+            " at offset ", offset, " exceeds ", storage->bytes(), " bytes of storage");
   Tensor tensor;
   tensor.storage_ = std::move(storage);
   tensor.offset_ = offset;
@@ -30,7 +33,9 @@ Tensor Tensor::over(std::shared_ptr<Storage> storage, std::int64_t offset, const
   return tensor;
 }
 
-Tensor Tensor::zeros(const Shape& shape, Dtype dtype, Device device) { return full(shape, 0.0, dtype, device); }
+Tensor Tensor::zeros(const Shape& shape, Dtype dtype, Device device) {
+  return full(shape, 0.0, dtype, device);
+}
 
 Tensor Tensor::full(const Shape& shape, double value, Dtype dtype, Device device) {
   Tensor tensor = empty(shape, dtype, device);
@@ -38,7 +43,9 @@ Tensor Tensor::full(const Shape& shape, double value, Dtype dtype, Device device
   return tensor;
 }
 
-Tensor Tensor::scalar(double value, Dtype dtype, Device device) { return full({}, value, dtype, device); }
+Tensor Tensor::scalar(double value, Dtype dtype, Device device) {
+  return full({}, value, dtype, device);
+}
 
 bool Tensor::is_contiguous() const {
   std::int64_t expected = 1;
@@ -51,10 +58,13 @@ bool Tensor::is_contiguous() const {
   return true;
 }
 
-bool Tensor::last_is_dense() const { return rank() == 0 || shape_[-1] <= 1 || strides_[-1] == 1; }
+bool Tensor::last_is_dense() const {
+  return rank() == 0 || shape_[-1] <= 1 || strides_[-1] == 1;
+}
 
 double Tensor::item() const {
-  CLS_CHECK(numel() == 1, ShapeError, "item() of a tensor of shape ", shape_, ", which has ", numel(), " elements");
+  CLS_CHECK(numel() == 1, ShapeError, "item() of a tensor of shape ", shape_, ", which has ",
+            numel(), " elements");
   Tensor value = Tensor::empty({}, Dtype::kF64);
   value.copy_from(reshape({}));
   return *value.data<double>();
@@ -78,12 +88,13 @@ Shape with_inferred(const Shape& wanted, std::int64_t numel, const Shape& from) 
     CLS_CHECK(known > 0 && numel % known == 0, ShapeError, "cannot reshape ", from, " to ", wanted);
     shape[unknown] = numel / known;
   }
-  CLS_CHECK(shape.numel() == numel, ShapeError, "cannot reshape ", from, " (", numel, " elements) to ", shape, " (",
-            shape.numel(), " elements)");
+  CLS_CHECK(shape.numel() == numel, ShapeError, "cannot reshape ", from, " (", numel,
+            " elements) to ", shape, " (", shape.numel(), " elements)");
   return shape;
 }
 
-// Strides of `wanted` over the same memory, or false where a merged dimension is not evenly strided.
+// Strides of `wanted` over the same memory, or false where a merged dimension is not evenly
+// strided.
 bool strides_of_reshape(const Shape& from, const Shape& strides, const Shape& wanted, Shape& out) {
   out = wanted.dense_strides();
   int axis = from.rank() - 1;
@@ -138,8 +149,9 @@ Tensor Tensor::reshape(const Shape& wanted) const {
     view.strides_ = shape.dense_strides();
     return view;
   }
-  CLS_CHECK(strides_of_reshape(shape_, strides_, shape, view.strides_), ShapeError, "cannot view shape ", shape_,
-            " with strides ", strides_, " as ", shape, "; take contiguous() first");
+  CLS_CHECK(strides_of_reshape(shape_, strides_, shape, view.strides_), ShapeError,
+            "cannot view shape ", shape_, " with strides ", strides_, " as ", shape,
+            "; take contiguous() first");
   return view;
 }
 
@@ -151,8 +163,8 @@ Tensor Tensor::transpose(int a, int b) const {
 }
 
 Tensor Tensor::slice(int axis, std::int64_t begin, std::int64_t end) const {
-  CLS_CHECK(0 <= begin && begin <= end && end <= size(axis), ShapeError, "slice [", begin, ", ", end, ") of axis ",
-            axis, " of shape ", shape_);
+  CLS_CHECK(0 <= begin && begin <= end && end <= size(axis), ShapeError, "slice [", begin, ", ",
+            end, ") of axis ", axis, " of shape ", shape_);
   Tensor view = *this;
   view.offset_ += begin * stride(axis);
   view.shape_[axis] = end - begin;
@@ -160,7 +172,8 @@ Tensor Tensor::slice(int axis, std::int64_t begin, std::int64_t end) const {
 }
 
 Tensor Tensor::select(int axis, std::int64_t index) const {
-  CLS_CHECK(0 <= index && index < size(axis), ShapeError, "index ", index, " of axis ", axis, " of shape ", shape_);
+  CLS_CHECK(0 <= index && index < size(axis), ShapeError, "index ", index, " of axis ", axis,
+            " of shape ", shape_);
   Tensor view = *this;
   view.offset_ += index * stride(axis);
   Shape shape;
@@ -185,13 +198,16 @@ Tensor Tensor::expand(const Shape& wanted) const {
   view.strides_ = wanted;
   for (int axis = 0; axis < wanted.rank(); ++axis) {
     const std::int64_t size = axis < added ? 1 : shape_[axis - added];
-    CLS_CHECK(size == wanted[axis] || size == 1, ShapeError, "cannot expand ", shape_, " to ", wanted);
+    CLS_CHECK(size == wanted[axis] || size == 1, ShapeError, "cannot expand ", shape_, " to ",
+              wanted);
     view.strides_[axis] = size == 1 ? 0 : strides_[axis - added];
   }
   return view;
 }
 
-Tensor Tensor::contiguous() const { return is_contiguous() ? *this : clone(); }
+Tensor Tensor::contiguous() const {
+  return is_contiguous() ? *this : clone();
+}
 
 Tensor Tensor::clone() const {
   Tensor copy = empty(shape_, dtype_, device());
@@ -208,12 +224,17 @@ Tensor Tensor::to(Dtype dtype) const {
   return copy;
 }
 
-void Tensor::fill(double value) { ops::fill(*this, value); }
+void Tensor::fill(double value) {
+  ops::fill(*this, value);
+}
 
-void Tensor::copy_from(const Tensor& source) { ops::copy(source, *this); }
+void Tensor::copy_from(const Tensor& source) {
+  ops::copy(source, *this);
+}
 
 void Tensor::assign(const void* values, std::size_t count) {
-  CLS_CHECK(count == bytes(), ShapeError, count, " bytes of values for a tensor of shape ", shape_, " of ", dtype_);
+  CLS_CHECK(count == bytes(), ShapeError, count, " bytes of values for a tensor of shape ", shape_,
+            " of ", dtype_);
   if (count > 0) {
     std::memcpy(raw(), values, count);
   }
@@ -225,8 +246,8 @@ void Tensor::check_type(Dtype wanted) const {
 }
 
 void Tensor::check_contiguous() const {
-  CLS_CHECK(is_contiguous(), ShapeError, "span of a tensor with strides ", strides_, " and shape ", shape_,
-            "; take contiguous() first");
+  CLS_CHECK(is_contiguous(), ShapeError, "span of a tensor with strides ", strides_, " and shape ",
+            shape_, "; take contiguous() first");
 }
 
 }  // namespace clausius

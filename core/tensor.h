@@ -15,9 +15,9 @@
 
 namespace clausius {
 
-/// Copying a Tensor copies the handle: both see the same memory. Views (reshape, transpose, slice, select, expand) share it too.
-/// Fresh tensors are dense and row-major. Kernels take any strides as long as the last dimension is dense; `contiguous()`
-/// makes a dense copy where one is needed.
+/// Copying a Tensor copies the handle: both see the same memory. Views (reshape, transpose, slice,
+/// select, expand) share it too. Fresh tensors are dense and row-major. Kernels take any strides as
+/// long as the last dimension is dense; `contiguous()` makes a dense copy where one is needed.
 class Tensor {
  public:
   Tensor() = default;
@@ -25,7 +25,10 @@ class Tensor {
   /// Uninitialised memory.
   [[nodiscard]] static Tensor empty(const Shape& shape, Dtype dtype, Device device = kCpu);
   [[nodiscard]] static Tensor zeros(const Shape& shape, Dtype dtype, Device device = kCpu);
-  [[nodiscard]] static Tensor full(const Shape& shape, double value, Dtype dtype, Device device = kCpu);
+  [[nodiscard]] static Tensor full(const Shape& shape,
+                                   double value,
+                                   Dtype dtype,
+                                   Device device = kCpu);
   /// A rank-0 tensor.
   [[nodiscard]] static Tensor scalar(double value, Dtype dtype = Dtype::kF32, Device device = kCpu);
   /// A copy of host values. Errors: ShapeError when the counts differ.
@@ -40,7 +43,10 @@ class Tensor {
     return from(std::span<const T>(values), shape);
   }
   /// A dense tensor over existing storage, starting at `offset` elements.
-  [[nodiscard]] static Tensor over(std::shared_ptr<Storage> storage, std::int64_t offset, const Shape& shape, Dtype dtype);
+  [[nodiscard]] static Tensor over(std::shared_ptr<Storage> storage,
+                                   std::int64_t offset,
+                                   const Shape& shape,
+                                   Dtype dtype);
 
   [[nodiscard]] bool defined() const { return storage_ != nullptr; }
   explicit operator bool() const { return defined(); }
@@ -51,13 +57,20 @@ class Tensor {
   [[nodiscard]] std::int64_t size(int axis) const { return shape_[axis]; }
   [[nodiscard]] std::int64_t stride(int axis) const { return strides_[axis]; }
   [[nodiscard]] std::int64_t numel() const { return shape_.numel(); }
-  [[nodiscard]] std::size_t bytes() const { return static_cast<std::size_t>(numel()) * size_of(dtype_); }
+  [[nodiscard]] std::size_t bytes() const {
+    return static_cast<std::size_t>(numel()) * size_of(dtype_);
+  }
   [[nodiscard]] Dtype dtype() const { return dtype_; }
   [[nodiscard]] Device device() const { return storage_ ? storage_->device() : kCpu; }
   [[nodiscard]] bool is_contiguous() const;
   /// True when the last dimension is dense, which is what kernels ask for.
   [[nodiscard]] bool last_is_dense() const;
-  [[nodiscard]] bool shares_storage_with(const Tensor& other) const { return storage_ == other.storage_; }
+  [[nodiscard]] bool shares_storage_with(const Tensor& other) const {
+    return storage_ == other.storage_;
+  }
+
+  /// True when no other tensor shares the memory, so that writing in place surprises nobody.
+  [[nodiscard]] bool owns_storage_alone() const { return storage_.use_count() == 1; }
 
   /// First element. Errors: DtypeError when T is not the tensor's type.
   template <class T>
@@ -71,7 +84,8 @@ class Tensor {
     return reinterpret_cast<T*>(raw());
   }
   [[nodiscard]] std::byte* raw() const {
-    return storage_ ? storage_->data() + offset_ * static_cast<std::int64_t>(size_of(dtype_)) : nullptr;
+    return storage_ ? storage_->data() + offset_ * static_cast<std::int64_t>(size_of(dtype_))
+                    : nullptr;
   }
   /// The dense elements. Errors: ShapeError when the tensor is not contiguous.
   template <class T>
@@ -88,7 +102,8 @@ class Tensor {
   [[nodiscard]] double item() const;
 
   // Views. Errors: ShapeError naming the shape and what was asked.
-  /// Same elements in another shape; one size may be -1. Needs dense memory, or strides that the split or merge keeps.
+  /// Same elements in another shape; one size may be -1. Needs dense memory, or strides that the
+  /// split or merge keeps.
   [[nodiscard]] Tensor reshape(const Shape& shape) const;
   [[nodiscard]] Tensor transpose(int a, int b) const;
   /// Elements [begin, end) along `axis`.
@@ -125,7 +140,8 @@ class View {
  public:
   explicit View(const Tensor& tensor)
       : data_(const_cast<T*>(tensor.data<std::remove_const_t<T>>())) {
-    CLS_CHECK(tensor.rank() == N, ShapeError, "a view of rank ", N, " on a tensor of shape ", tensor.shape());
+    CLS_CHECK(tensor.rank() == N, ShapeError, "a view of rank ", N, " on a tensor of shape ",
+              tensor.shape());
     for (int axis = 0; axis < N; ++axis) {
       strides_[static_cast<std::size_t>(axis)] = tensor.stride(axis);
     }

@@ -2,10 +2,10 @@
 // Tensor: construction, views, conversion, memory accounting.
 #include "core/tensor.h"
 
-#include <gtest/gtest.h>
-
 #include <cmath>
 #include <limits>
+
+#include <gtest/gtest.h>
 
 #include "core/allocator.h"
 #include "core/random.h"

@@ -6,3 +6,36 @@ if(NOT CLAUSIUS_COMMIT)
   set(CLAUSIUS_COMMIT unknown)
 endif()
 configure_file(${CMAKE_CURRENT_SOURCE_DIR}/tools/cmake/version.h.in ${CMAKE_CURRENT_BINARY_DIR}/generated/core/version.h @ONLY)
+
+# The pointwise ops: one struct a file in core/ops/pointwise/, listed here for the units that read them all.
+#   core/ops/pointwise_structs.inc   includes every struct          core/ops/pointwise.h         declares forward and backward
+#   core/ops/pointwise_list.inc      CLS_POINTWISE(name, Struct)    core/ops/pointwise_tables.h  declares the kernel tables
+#   autograd/rules/pointwise.{h,inc} the differentiable functions
+file(GLOB pointwise_headers CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/core/ops/pointwise/*.h)
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${pointwise_headers})
+foreach(header ${pointwise_headers})
+  get_filename_component(name ${header} NAME_WE)
+  file(STRINGS ${header} registration REGEX "^CLS_POINTWISE\\(${name}, [A-Za-z0-9]+\\)")
+  if(NOT registration)
+    message(FATAL_ERROR "core/ops/pointwise/${name}.h: expected a line CLS_POINTWISE(${name}, StructName)")
+  endif()
+  # The second line of the file says what the op is; it becomes the doc block.
+  file(STRINGS ${header} comments REGEX "^// ")
+  list(GET comments 1 summary)
+  string(REGEX REPLACE "^// " "" summary "${summary}")
+  string(APPEND pointwise_structs "#include \"core/ops/pointwise/${name}.h\"\n")
+  string(APPEND pointwise_list "${registration}\n")
+  string(APPEND pointwise_declarations
+    "/// ${summary}\n[[nodiscard]] Tensor ${name}(const Tensor& x);\n/// dx = dy times the derivative at x.\n[[nodiscard]] Tensor ${name}_backward(const Tensor& dy, const Tensor& x);\n\n")
+  string(APPEND pointwise_tables
+    "PointwiseForwardTable& ${name}_forward_kernels();\nPointwiseBackwardTable& ${name}_backward_kernels();\n")
+  string(APPEND pointwise_rules "/// ${summary}\n[[nodiscard]] Variable ${name}(const Variable& x);\n\n")
+endforeach()
+foreach(file core/ops/pointwise.h core/ops/pointwise_tables.h core/ops/pointwise_structs.inc core/ops/pointwise_list.inc
+        autograd/rules/pointwise.h)
+  get_filename_component(template ${file} NAME)
+  if(file STREQUAL "autograd/rules/pointwise.h")
+    set(template rules_pointwise.h)
+  endif()
+  configure_file(${CMAKE_CURRENT_SOURCE_DIR}/tools/cmake/pointwise/${template}.in ${CMAKE_CURRENT_BINARY_DIR}/generated/${file} @ONLY)
+endforeach()

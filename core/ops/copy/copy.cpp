@@ -82,8 +82,8 @@ void copy_rows(const Tensor& source, Tensor& destination) {
 }  // namespace
 
 void copy(const Tensor& source, Tensor& destination) {
-  CLS_CHECK(source.shape() == destination.shape(), ShapeError, "copy of shape ", source.shape(), " into shape ",
-            destination.shape());
+  CLS_CHECK(source.shape() == destination.shape(), ShapeError, "copy of shape ", source.shape(),
+            " into shape ", destination.shape());
   if (source.numel() == 0) {
     return;
   }
@@ -108,8 +108,9 @@ void fill(Tensor& destination, double value) {
     const T element = convert<T>(value);
     if (destination.is_contiguous()) {
       T* data = destination.data<T>();
-      parallel_for(destination.numel(), kGrainElements,
-                   [&](std::int64_t begin, std::int64_t end) { std::fill(data + begin, data + end, element); });
+      parallel_for(destination.numel(), kGrainElements, [&](std::int64_t begin, std::int64_t end) {
+        std::fill(data + begin, data + end, element);
+      });
       return;
     }
     Tensor one = Tensor::empty({}, destination.dtype());

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// Gradient rule of the LM head with cross entropy.
+#include "autograd/rules/lm_head_cross_entropy.h"
+
+#include "autograd/tape.h"
+#include "core/ops/axpby/axpby.h"
+#include "core/ops/lm_head_cross_entropy/lm_head_cross_entropy.h"
+
+namespace clausius {
+namespace {
+
+void give_scaled(Backward& b, int input, double scale, const Tensor& unit_gradient) {
+  if (b.needs(input)) {
+    Destination into = b.destination(input);
+    ops::axpby(scale, unit_gradient, into.accumulate ? 1.0 : 0.0, into.tensor);
+  }
+}
+
+}  // namespace
+
+// dx = dy dx1;  dW = dy dW1, with the unit gradients dx1, dW1 of the forward pass. Saves those.
+LmHeadCrossEntropy lm_head_cross_entropy(const Variable& x,
+                                         const Variable& weight_VM,
+                                         const Tensor& targets,
+                                         const Tensor& token_weights) {
+  ops::LmHeadLoss loss =
+      ops::lm_head_cross_entropy(x.value(), weight_VM.value(), targets, token_weights,
+                                 {.x = x.tracked(), .weight = weight_VM.tracked()});
+  const auto backward = [dx = loss.dx, dweight = loss.dweight_VM](Backward& b) {
+    const double scale = b.dy().item();
+    give_scaled(b, 0, scale, dx);
+    give_scaled(b, 1, scale, dweight);
+  };
+  return {.loss_sum = record("lm_head_cross_entropy", loss.loss_sum.to(loss.lse_N.dtype()),
+                             {x, weight_VM}, backward),
+          .token_loss_N = loss.token_loss_N,
+          .lse_N = loss.lse_N};
+}
+
+}  // namespace clausius

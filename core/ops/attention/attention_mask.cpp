@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+// Masks to key intervals.
+#include "core/ops/attention/attention_mask.h"
+
+#include <algorithm>
+#include <limits>
+#include <span>
+
+#include "core/checked.h"
+#include "core/error.h"
+
+namespace clausius::ops {
+namespace {
+
+void check_integers(const Tensor& tensor, std::string_view name, std::int64_t count) {
+  CLS_CHECK(tensor.dtype() == Dtype::kI32, DtypeError, name, " is ", tensor.dtype(),
+            "; expected i32");
+  CLS_CHECK(tensor.rank() == 1 && tensor.is_contiguous(), ShapeError, name, " has shape ",
+            tensor.shape(), "; expected one dense dimension");
+  CLS_CHECK(count < 0 || tensor.numel() == count, ShapeError, name, " has ", tensor.numel(),
+            " elements; expected ", count);
+}
+
+void check_documents(const AttentionMask& mask, std::int64_t B, std::int64_t T, std::int64_t S) {
+  check_integers(mask.cu_seqlens, "cu_seqlens", -1);
+  CLS_CHECK(S == T && mask.query_offset == 0, ShapeError,
+            "documents (cu_seqlens) need as many keys as queries and query_offset 0; got ", T,
+            " queries, ", S, " keys, query_offset ", mask.query_offset);
+  const auto borders = mask.cu_seqlens.span<std::int32_t>();
+  CLS_CHECK(!borders.empty() && borders.front() == 0 && borders.back() == B * T, ShapeError,
+            "cu_seqlens must run from 0 to B T = ", B * T);
+  CLS_CHECK(std::ranges::is_sorted(borders), ShapeError, "cu_seqlens must ascend");
+  for (std::int64_t b = 1; b < B; ++b) {
+    CLS_CHECK(std::ranges::binary_search(borders, narrow<std::int32_t>(b * T)), ShapeError,
+              "a document of cu_seqlens crosses the end of row ", b - 1, " (token ", b * T,
+              " is no border)");
+  }
+}
+
+void check_mask(const AttentionMask& mask, std::int64_t B, std::int64_t T, std::int64_t S) {
+  CLS_CHECK(!mask.block_list.defined(), UnsupportedError,
+            "block_list: block-sparse attention is not built yet");
+  CLS_CHECK(!mask.window || *mask.window >= 1, ConfigError, "window ", mask.window.value_or(0),
+            "; expected at least 1");
+  CLS_CHECK(mask.query_offset >= 0, ConfigError, "query_offset ", mask.query_offset,
+            "; expected 0 or more");
+  CLS_CHECK(std::max({B * T, S, mask.query_offset + T}) < std::numeric_limits<std::int32_t>::max(),
+            UnsupportedError, "more than 2^31 positions: B ", B, ", T ", T, ", S ", S,
+            ", query_offset ", mask.query_offset);
+  if (mask.cu_seqlens.defined()) {
+    check_documents(mask, B, T, S);
+  }
+  if (mask.key_lengths.defined()) {
+    check_integers(mask.key_lengths, "key_lengths", B);
+    for (const std::int32_t length : mask.key_lengths.span<std::int32_t>()) {
+      CLS_CHECK(0 <= length && length <= S, ShapeError, "key length ", length, " outside [0, ", S,
+                "]");
+    }
+  }
+}
+
+struct Interval {
+  std::int64_t begin;
+  std::int64_t end;
+};
+
+Interval seen_from(const AttentionMask& mask, std::int64_t position, Interval keys) {
+  if (mask.causal) {
+    keys.end = std::min(keys.end, position + 1);
+  }
+  if (mask.window) {
+    keys.begin = std::max(keys.begin, position + 1 - *mask.window);
+    keys.end = *mask.window < keys.end - position ? position + *mask.window : keys.end;
+  }
+  // An empty interval stays inside the keys and keeps both borders ascending.
+  keys.begin = std::min(keys.begin, std::max<std::int64_t>(keys.end, 0));
+  return keys;
+}
+
+}  // namespace
+
+AttentionBounds attention_bounds(const AttentionMask& mask,
+                                 std::int64_t B,
+                                 std::int64_t T,
+                                 std::int64_t S) {
+  check_mask(mask, B, T, S);
+  AttentionBounds bounds{Tensor::empty({B, T}, Dtype::kI32), Tensor::empty({B, T}, Dtype::kI32)};
+  const auto borders = mask.cu_seqlens.defined() ? mask.cu_seqlens.span<std::int32_t>()
+                                                 : std::span<const std::int32_t>();
+  std::size_t document = 0;
+  for (std::int64_t b = 0; b < B; ++b) {
+    const std::int64_t length =
+        mask.key_lengths.defined()
+            ? mask.key_lengths.span<std::int32_t>()[static_cast<std::size_t>(b)]
+            : S;
+    for (std::int64_t i = 0; i < T; ++i) {
+      Interval keys{0, length};
+      if (!borders.empty()) {
+        while (borders[document + 1] <= b * T + i) {
+          ++document;
+        }
+        keys = {borders[document] - b * T, std::min(length, borders[document + 1] - b * T)};
+      }
+      keys = seen_from(mask, mask.query_offset + i, keys);
+      bounds.begin_BT.data<std::int32_t>()[b * T + i] = narrow<std::int32_t>(keys.begin);
+      bounds.end_BT.data<std::int32_t>()[b * T + i] = narrow<std::int32_t>(keys.end);
+    }
+  }
+  return bounds;
+}
+
+Tensor attention_visible_counts(const AttentionMask& mask,
+                                std::int64_t B,
+                                std::int64_t T,
+                                std::int64_t S) {
+  const AttentionBounds bounds = attention_bounds(mask, B, T, S);
+  Tensor counts = Tensor::empty({B, T}, Dtype::kI32);
+  for (std::int64_t row = 0; row < B * T; ++row) {
+    counts.data<std::int32_t>()[row] =
+        bounds.end_BT.data<std::int32_t>()[row] - bounds.begin_BT.data<std::int32_t>()[row];
+  }
+  return counts;
+}
+
+}  // namespace clausius::ops

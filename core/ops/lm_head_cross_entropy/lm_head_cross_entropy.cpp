@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+// Checks, allocation and dispatch of lm_head_cross_entropy.
+#include "core/ops/lm_head_cross_entropy/lm_head_cross_entropy.h"
+
+#include "core/ops/lm_head_cross_entropy/lm_head_cross_entropy_reference.h"
+#include "core/ops/matmul/as_matrix.h"
+
+namespace clausius::ops {
+namespace {
+
+void check_targets(const Tensor& targets_N, std::int64_t vocabulary) {
+  const View<const std::int32_t, 1> targets(targets_N);
+  for (std::int64_t n = 0; n < targets_N.size(0); ++n) {
+    const std::int32_t target = targets(n);
+    CLS_CHECK((target >= 0 && target < vocabulary) || target == kIgnoredTarget, DataError,
+              "[lm_head_cross_entropy] target ", target, " at position ", n, "; expected 0 .. ",
+              vocabulary - 1, " or ", kIgnoredTarget, " to ignore the token");
+  }
+}
+
+Shape leading(const Tensor& x) {
+  Shape shape;
+  for (int axis = 0; axis + 1 < x.rank(); ++axis) {
+    shape.push_back(x.size(axis));
+  }
+  return shape;
+}
+
+void check_operands(const Tensor& x,
+                    const Tensor& weight_VM,
+                    const Tensor& targets,
+                    const Tensor& token_weights,
+                    Dtype wide) {
+  CLS_CHECK(x.rank() >= 1 && weight_VM.rank() == 2 && x.size(-1) == weight_VM.size(1), ShapeError,
+            "[lm_head_cross_entropy] x is ", x.shape(), ", weight is ", weight_VM.shape(),
+            "; expected x (.., M) and weight [V, M]");
+  CLS_CHECK(is_floating(x.dtype()) && x.dtype() == weight_VM.dtype(), DtypeError,
+            "[lm_head_cross_entropy] x is ", x.dtype(), ", weight is ", weight_VM.dtype(),
+            "; expected one floating type");
+  CLS_CHECK(targets.shape() == leading(x), ShapeError, "[lm_head_cross_entropy] targets are ",
+            targets.shape(), "; expected ", leading(x));
+  CLS_CHECK(targets.dtype() == Dtype::kI32, DtypeError, "[lm_head_cross_entropy] targets are ",
+            targets.dtype(), "; expected i32");
+  if (token_weights) {
+    CLS_CHECK(token_weights.shape() == leading(x), ShapeError,
+              "[lm_head_cross_entropy] token_weights are ", token_weights.shape(), "; expected ",
+              leading(x));
+    CLS_CHECK(token_weights.dtype() == wide, DtypeError,
+              "[lm_head_cross_entropy] token_weights are ", token_weights.dtype(), "; expected ",
+              wide);
+  }
+}
+
+}  // namespace
+
+LmHeadCrossEntropyKernels& lm_head_cross_entropy_kernels() {
+  static LmHeadCrossEntropyKernels table("lm_head_cross_entropy",
+                                         lm_head_cross_entropy_reference<double>,
+                                         lm_head_cross_entropy_reference<float>);
+  return table;
+}
+
+LmHeadLoss lm_head_cross_entropy(const Tensor& x,
+                                 const Tensor& weight_VM,
+                                 const Tensor& targets,
+                                 const Tensor& token_weights,
+                                 LmHeadGradients gradients) {
+  const Dtype wide = x.dtype() == Dtype::kBf16 ? Dtype::kF32 : x.dtype();
+  check_operands(x, weight_VM, targets, token_weights, wide);
+  const Tensor x_NM = as_matrix(x);
+  const std::int64_t tokens = x_NM.size(0);
+  const Tensor targets_N = targets.contiguous().reshape({tokens});
+  check_targets(targets_N, weight_VM.size(0));
+  const Tensor weights_N =
+      token_weights ? token_weights.contiguous().reshape({tokens}) : token_weights;
+  LmHeadLoss loss{.loss_sum = Tensor::empty({}, Dtype::kF64, x.device()),
+                  .token_loss_N = Tensor::empty({tokens}, wide, x.device()),
+                  .lse_N = Tensor::empty({tokens}, wide, x.device()),
+                  .dx = gradients.x ? Tensor::empty(x.shape(), x.dtype(), x.device()) : Tensor(),
+                  .dweight_VM = gradients.weight
+                                    ? Tensor::empty(weight_VM.shape(), wide, x.device())
+                                    : Tensor()};
+  if (tokens == 0) {
+    loss.loss_sum.fill(0.0);
+    if (gradients.weight) {
+      loss.dweight_VM.fill(0.0);
+    }
+    return loss;
+  }
+  Tensor dx_NM = gradients.x ? as_matrix(loss.dx) : Tensor();
+  lm_head_cross_entropy_kernels().run(x.device(), x.dtype(), x_NM, weight_VM, targets_N, weights_N,
+                                      loss.loss_sum, loss.token_loss_N, loss.lse_N, dx_NM,
+                                      loss.dweight_VM);
+  return loss;
+}
+
+}  // namespace clausius::ops

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// The LM head and its cross entropy in one op that never holds tokens x vocabulary.
+#pragma once
+
+#include "core/kernel_table.h"
+#include "core/tensor.h"
+
+namespace clausius::ops {
+
+/// A target that contributes nothing: no loss, no gradient, no work.
+inline constexpr std::int32_t kIgnoredTarget = -100;
+
+struct LmHeadGradients {
+  bool x = false;
+  bool weight = false;
+};
+
+struct LmHeadLoss {
+  Tensor loss_sum;  // [], f64
+  Tensor token_loss_N;
+  Tensor lse_N;
+  Tensor dx;          // for a gradient of 1 on loss_sum; undefined unless asked for
+  Tensor dweight_VM;  // likewise
+};
+
+/// loss_sum = sum over tokens of token_weight * token_loss; token_loss = lse - logit[target],
+/// logits = x weight^T. Shapes:  x (.., M), weight [V, M], targets (..) i32, token_weights (..) or
+/// undefined (all 1)
+///          -> token_loss and lse [N], N the number of tokens; dx like x; dweight [V, M]
+/// Value:   token_loss, lse and dweight are f32 (f64 for f64 x), 0 for ignored tokens; loss_sum
+/// adds token losses in f64.
+///          bf16: logits are f32 products; their gradient is rounded to bf16 for the two gradient
+///          products. Gradients are made while a chunk's logits are hot, so the backward pass only
+///          scales them. Equals matmul, log-sum-exp and nll in turn.
+/// Errors:  ShapeError, DtypeError; DataError naming position and value of a target outside [0, V)
+/// that is not -100. Cost:    compute-bound: 2 M V a valid token, and as much again for each
+/// gradient; one chunk of logits in memory.
+[[nodiscard]] LmHeadLoss lm_head_cross_entropy(const Tensor& x,
+                                               const Tensor& weight_VM,
+                                               const Tensor& targets,
+                                               const Tensor& token_weights,
+                                               LmHeadGradients gradients);
+
+/// Kernels get x as a matrix, checked targets, N > 0; dx and dweight may be undefined; every output
+/// byte is theirs to write.
+using LmHeadCrossEntropyKernels = KernelTable<void(const Tensor& x_NM,
+                                                   const Tensor& weight_VM,
+                                                   const Tensor& targets_N,
+                                                   const Tensor& token_weights_N,
+                                                   Tensor& loss_sum,
+                                                   Tensor& token_loss_N,
+                                                   Tensor& lse_N,
+                                                   Tensor& dx_NM,
+                                                   Tensor& dweight_VM)>;
+LmHeadCrossEntropyKernels& lm_head_cross_entropy_kernels();
+
+}  // namespace clausius::ops

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+// y = x^2.
+struct Square {
+  template <class L>
+  static L forward(L x) {
+    return x * x;
+  }
+  template <class L>
+  static L derivative(L x) {
+    return x + x;
+  }
+};
+CLS_POINTWISE(square, Square)

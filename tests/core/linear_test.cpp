@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+// linear: case table against the f64 reference, and the order-independent bias gradient.
+#include "core/ops/linear/linear.h"
+
+#include <gtest/gtest.h>
+
+#include "autograd/rules/linear.h"
+#include "core/parallel.h"
+#include "tests/support/op_case.h"
+#include "tests/support/random_tensor.h"
+
+namespace clausius {
+namespace {
+
+using test::OpCase;
+
+std::vector<Variable> linear_of(const std::vector<Variable>& in) {
+  return {linear(in[0], in[1], in.size() > 2 ? in[2] : Variable())};
+}
+
+OpCase row(const std::string& name, const Shape& x, std::int64_t outputs, bool bias) {
+  OpCase op_case{
+      .name = name, .inputs = {{.shape = x}, {.shape = {outputs, x[-1]}}}, .fn = linear_of};
+  if (bias) {
+    op_case.inputs.push_back({.shape = {outputs}, .keep_f32 = true});
+  }
+  op_case.reduction = std::max({x.numel() / std::max<std::int64_t>(1, x[-1]), x[-1], outputs});
+  return op_case;
+}
+
+CLS_OP_CASES(linear,
+             {row("scalar", {1, 1}, 1, true), row("vector", {7}, 5, true),
+              row("no_bias", {3, 5}, 2, false), row("batch", {2, 3, 4, 5}, 3, true),
+              row("prime", {37, 41}, 43, true), row("over_a_block", {259, 17}, 67, true),
+              row("one_output", {19, 23}, 1, true), row("one_input", {19, 1}, 23, true),
+              row("no_rows", {0, 5}, 3, true), row("no_outputs", {2, 5}, 0, true),
+              row("no_inputs", {3, 0}, 4, true)});
+
+TEST(Linear, GradientsAddToTheBuffer) {
+  const Tensor x = test::random_normal({6, 5}, "x").to(Dtype::kF32);
+  const Tensor dy = test::random_normal({6, 4}, "dy").to(Dtype::kF32);
+  Tensor dweight = Tensor::empty({4, 5}, Dtype::kF32);
+  Tensor dbias = Tensor::empty({4}, Dtype::kF32);
+  ops::linear_weight_gradient(dy, x, dweight);
+  ops::linear_bias_gradient(dy, dbias);
+  const Tensor once_weight = dweight.clone();
+  const Tensor once_bias = dbias.clone();
+  ops::linear_weight_gradient(dy, x, dweight, true);
+  ops::linear_bias_gradient(dy, dbias, true);
+  for (std::size_t i = 0; i < 20; ++i) {
+    EXPECT_NEAR(dweight.span<float>()[i], 2 * once_weight.span<float>()[i], 1e-5);
+  }
+  for (std::size_t i = 0; i < 4; ++i) {
+    EXPECT_NEAR(dbias.span<float>()[i], 2 * once_bias.span<float>()[i], 1e-5);
+  }
+}
+
+TEST(Linear, BiasGradientBitsDoNotDependOnThreads) {
+  const Tensor dy = test::random_normal({1500, 33}, "dy").to(Dtype::kF32);
+  const int threads = num_threads();
+  Tensor one = Tensor::empty({33}, Dtype::kF32);
+  Tensor three = Tensor::empty({33}, Dtype::kF32);
+  set_num_threads(1);
+  ops::linear_bias_gradient(dy, one);
+  set_num_threads(3);
+  ops::linear_bias_gradient(dy, three);
+  set_num_threads(threads);
+  test::expect_bits_equal(one, three, "bias gradient with 1 and 3 threads");
+}
+
+TEST(Linear, MistakesAreNamed) {
+  const Tensor x = Tensor::zeros({2, 3}, Dtype::kF32);
+  EXPECT_THROW((void)ops::linear(x, Tensor::zeros({4, 2}, Dtype::kF32)), ShapeError);
+  EXPECT_THROW(
+      (void)ops::linear(x, Tensor::zeros({4, 3}, Dtype::kF32), Tensor::zeros({3}, Dtype::kF32)),
+      ShapeError);
+  EXPECT_THROW((void)ops::linear(x, Tensor::zeros({4, 3}, Dtype::kBf16)), DtypeError);
+}
+
+}  // namespace
+}  // namespace clausius

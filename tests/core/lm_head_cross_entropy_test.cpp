@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+// lm_head_cross_entropy: case table against the f64 reference, against plain ops, and at its edges.
+#include "core/ops/lm_head_cross_entropy/lm_head_cross_entropy.h"
+
+#include <cmath>
+#include <limits>
+
+#include <gtest/gtest.h>
+
+#include "autograd/rules/lm_head_cross_entropy.h"
+#include "core/allocator.h"
+#include "tests/support/op_case.h"
+#include "tests/support/random_tensor.h"
+
+namespace clausius {
+namespace {
+
+using test::OpCase;
+
+// Targets spread over the vocabulary, every `ignore_every`-th ignored.
+Tensor targets_of(const Shape& shape, std::int64_t vocabulary, std::int64_t ignore_every) {
+  Tensor targets = Tensor::empty(shape, Dtype::kI32);
+  std::int64_t n = 0;
+  for (std::int32_t& target : targets.span<std::int32_t>()) {
+    const bool ignored = ignore_every > 0 && n % ignore_every == 0;
+    target = ignored ? ops::kIgnoredTarget : static_cast<std::int32_t>((n * 7 + 3) % vocabulary);
+    ++n;
+  }
+  return targets;
+}
+
+struct Options {
+  std::int64_t ignore_every = 0;
+  bool weighted = false;
+  double scale = 1.0;
+};
+
+OpCase row(const std::string& name, const Shape& x, std::int64_t vocabulary, Options options = {}) {
+  Shape tokens;
+  for (int axis = 0; axis + 1 < x.rank(); ++axis) {
+    tokens.push_back(x[axis]);
+  }
+  OpCase op_case{
+      .name = name,
+      .inputs = {{.shape = x, .fill = options.scale > 1 ? test::Fill::kHuge : test::Fill::kNormal},
+                 {.shape = {vocabulary, x[-1]}},
+                 {.fixed = targets_of(tokens, vocabulary, options.ignore_every)}},
+      .fn = {}};
+  Tensor weights = Tensor::full(tokens, 1.0, Dtype::kF64);
+  for (double& weight : weights.span<double>()) {
+    weight = options.weighted
+                 ? 0.25 * static_cast<double>(&weight - weights.span<double>().data() + 1)
+                 : 1.0;
+  }
+  op_case.fn = [weights, options](const std::vector<Variable>& in) -> std::vector<Variable> {
+    const Dtype wide = in[0].dtype() == Dtype::kF64 ? Dtype::kF64 : Dtype::kF32;
+    return {lm_head_cross_entropy(in[0], in[1], in[2].value(),
+                                  options.weighted ? weights.to(wide) : Tensor())
+                .loss_sum};
+  };
+  op_case.reduction = std::max({tokens.numel(), x[-1], vocabulary});
+  // bf16: dlogits, then dx and dW.
+  op_case.roundings = 2;
+  return op_case;
+}
+
+CLS_OP_CASES(lm_head_cross_entropy,
+             {row("scalar", {1, 1}, 1), row("one_token", {5}, 7), row("small", {3, 4}, 5),
+              row("batch", {2, 3, 4}, 11, {.weighted = true}),
+              row("prime", {37, 13}, 101, {.ignore_every = 3, .weighted = true}),
+              row("over_a_block", {67, 33}, 300, {.ignore_every = 5}),
+              row("all_ignored", {6, 4}, 5, {.ignore_every = 1}), row("no_tokens", {0, 4}, 5),
+              row("huge", {9, 8}, 33, {.scale = 1000.0})});
+
+struct Inputs {
+  Tensor x;
+  Tensor weight;
+  Tensor targets;
+};
+
+Inputs inputs(std::int64_t tokens, std::int64_t width, std::int64_t vocabulary, Dtype dtype) {
+  return {.x = test::random_normal({tokens, width}, "x").to(dtype),
+          .weight = test::random_normal({vocabulary, width}, "weight").to(dtype),
+          .targets = targets_of({tokens}, vocabulary, 4)};
+}
+
+TEST(LmHeadCrossEntropy, TokenLossesAndLse) {
+  for (const Dtype dtype : {Dtype::kF32, Dtype::kBf16}) {
+    const Inputs in = inputs(41, 19, 133, dtype);
+    const ops::LmHeadLoss got = ops::lm_head_cross_entropy(in.x, in.weight, in.targets, {}, {});
+    const ops::LmHeadLoss want = ops::lm_head_cross_entropy(
+        in.x.to(Dtype::kF64), in.weight.to(Dtype::kF64), in.targets, {}, {});
+    const double limit = test::tolerance(Dtype::kF32, 133);
+    test::expect_close(got.token_loss_N, want.token_loss_N, limit, "token loss");
+    test::expect_close(got.lse_N, want.lse_N, limit, "lse");
+    test::expect_close(got.loss_sum, want.loss_sum, limit, "loss sum");
+    EXPECT_EQ(got.token_loss_N.span<float>()[4], 0.0F);
+    EXPECT_EQ(got.lse_N.span<float>()[4], 0.0F);
+    EXPECT_FALSE(got.dx.defined());
+    EXPECT_FALSE(got.dweight_VM.defined());
+  }
+}
+
+TEST(LmHeadCrossEntropy, LossIsTheSameWithAndWithoutGradients) {
+  const Inputs in = inputs(70, 24, 257, Dtype::kF32);
+  const ops::LmHeadLoss plain = ops::lm_head_cross_entropy(in.x, in.weight, in.targets, {}, {});
+  const ops::LmHeadLoss full =
+      ops::lm_head_cross_entropy(in.x, in.weight, in.targets, {}, {.x = true, .weight = true});
+  test::expect_bits_equal(plain.loss_sum, full.loss_sum, "loss sum");
+  test::expect_bits_equal(plain.token_loss_N, full.token_loss_N, "token loss");
+}
+
+TEST(LmHeadCrossEntropy, AllIgnoredWritesZeros) {
+  const PoisonFreshMemory poison;
+  Inputs in = inputs(5, 4, 6, Dtype::kF32);
+  in.targets.fill(ops::kIgnoredTarget);
+  const ops::LmHeadLoss loss =
+      ops::lm_head_cross_entropy(in.x, in.weight, in.targets, {}, {.x = true, .weight = true});
+  EXPECT_EQ(loss.loss_sum.item(), 0.0);
+  for (const Tensor& zero : {loss.token_loss_N, loss.lse_N, loss.dx, loss.dweight_VM}) {
+    for (const float value : zero.span<float>()) {
+      ASSERT_EQ(value, 0.0F);
+    }
+  }
+}
+
+TEST(LmHeadCrossEntropy, NanReachesTheLoss) {
+  Inputs in = inputs(3, 2, 4, Dtype::kF32);
+  in.x.span<float>()[2] = std::numeric_limits<float>::quiet_NaN();
+  const ops::LmHeadLoss loss = ops::lm_head_cross_entropy(in.x, in.weight, in.targets, {}, {});
+  EXPECT_TRUE(std::isnan(loss.loss_sum.item()));
+}
+
+TEST(LmHeadCrossEntropy, MistakesAreNamed) {
+  Inputs in = inputs(6, 4, 5, Dtype::kF32);
+  in.targets.span<std::int32_t>()[3] = 5;
+  try {
+    (void)ops::lm_head_cross_entropy(in.x, in.weight, in.targets, {}, {});
+    FAIL();
+  } catch (const DataError& error) {
+    EXPECT_NE(std::string(error.what()).find("target 5 at position 3"), std::string::npos)
+        << error.what();
+  }
+  in.targets.span<std::int32_t>()[3] = -1;
+  EXPECT_THROW((void)ops::lm_head_cross_entropy(in.x, in.weight, in.targets, {}, {}), DataError);
+  EXPECT_THROW((void)ops::lm_head_cross_entropy(in.x, in.weight, in.x, {}, {}), ShapeError);
+}
+
+}  // namespace
+}  // namespace clausius
