@@ -11,19 +11,19 @@
 namespace clausius {
 
 EntropyTotals::EntropyTotals(std::vector<std::int64_t> heads_per_layer) : heads_per_layer_(std::move(heads_per_layer)) {
-  std::size_t heads = 0;
+  std::int64_t heads = 0;
   for (const std::int64_t count : heads_per_layer_) {
     first_head_.push_back(heads);
-    heads += static_cast<std::size_t>(count);
+    heads += count;
   }
-  sums_.resize(3 * heads);
-  max_logits_.resize(heads);
+  sums_ = Tensor::empty({heads, 3}, Dtype::kF64);
+  max_logits_ = Tensor::empty({heads}, Dtype::kF64);
   reset();
 }
 
 void EntropyTotals::reset() {
-  std::fill(sums_.begin(), sums_.end(), 0.0);
-  std::fill(max_logits_.begin(), max_logits_.end(), -std::numeric_limits<double>::infinity());
+  sums_.fill(0.0);
+  max_logits_.fill(-std::numeric_limits<double>::infinity());
 }
 
 void EntropyTotals::add(const Telemetry& telemetry) {
@@ -38,12 +38,12 @@ void EntropyTotals::add(const Telemetry& telemetry) {
       log_outcomes.push_back(count > 0 ? std::log(static_cast<double>(count)) : -1.0);
     }
     for (std::int64_t h = 0; h < heads; ++h) {
-      add_head(first_head_[layer] + static_cast<std::size_t>(h), observation, h, log_outcomes);
+      add_head(first_head_[layer] + h, observation, h, log_outcomes);
     }
   }
 }
 
-void EntropyTotals::add_head(std::size_t head,
+void EntropyTotals::add_head(std::int64_t head,
                              const AttentionObservation& observation,
                              std::int64_t h,
                              const std::vector<double>& log_outcomes) {
@@ -59,31 +59,34 @@ void EntropyTotals::add_head(std::size_t head,
       rows += 1;
     }
   }
-  sums_[3 * head] += entropy;
-  sums_[3 * head + 1] += attainable;
-  sums_[3 * head + 2] += rows;
+  double* sums = sums_.data<double>() + 3 * head;
+  sums[0] += entropy;
+  sums[1] += attainable;
+  sums[2] += rows;
   const Tensor logits = observation.max_logit_BH.select(1, h).to(Dtype::kF64).contiguous();
   for (const double logit : logits.span<double>()) {
-    max_logits_[head] = std::max(max_logits_[head], logit);
+    double& highest = max_logits_.data<double>()[head];
+    highest = std::max(highest, logit);
   }
 }
 
 void EntropyTotals::reduce(Communicator& communicator) {
-  communicator.all_reduce(std::span<double>(sums_), ReduceOp::kSum);
-  communicator.all_reduce(std::span<double>(max_logits_), ReduceOp::kMax);
+  communicator.all_reduce(sums_, ReduceOp::kSum, "entropies");
+  communicator.all_reduce(max_logits_, ReduceOp::kMax, "largest logits");
 }
 
 EntropyReport EntropyTotals::report() const {
   EntropyReport report;
   for (std::size_t layer = 0; layer < heads_per_layer_.size(); ++layer) {
     std::vector<HeadEntropy>& heads = report.emplace_back();
-    for (std::size_t h = 0; h < static_cast<std::size_t>(heads_per_layer_[layer]); ++h) {
-      const std::size_t head = first_head_[layer] + h;
-      const double rows = sums_[3 * head + 2];
-      const double attainable = sums_[3 * head + 1];
-      heads.push_back({.entropy_nats = rows > 0 ? sums_[3 * head] / rows : 0.0,
-                       .entropy_normalized = attainable > 0 ? sums_[3 * head] / attainable : 0.0,
-                       .max_logit = max_logits_[head],
+    for (std::int64_t head = first_head_[layer]; head < first_head_[layer] + heads_per_layer_[layer]; ++head) {
+      const double* sums = sums_.data<double>() + 3 * head;
+      const double entropy = sums[0];
+      const double attainable = sums[1];
+      const double rows = sums[2];
+      heads.push_back({.entropy_nats = rows > 0 ? entropy / rows : 0.0,
+                       .entropy_normalized = attainable > 0 ? entropy / attainable : 0.0,
+                       .max_logit = max_logits_.data<double>()[head],
                        .rows = rows});
     }
   }

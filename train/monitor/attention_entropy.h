@@ -32,13 +32,12 @@ class EntropyTotals {
   [[nodiscard]] EntropyReport report() const;
 
  private:
-  void add_head(std::size_t head, const AttentionObservation& observation, std::int64_t h, const std::vector<double>& log_outcomes);
+  void add_head(std::int64_t head, const AttentionObservation& observation, std::int64_t h, const std::vector<double>& log_outcomes);
 
   std::vector<std::int64_t> heads_per_layer_;
-  std::vector<std::size_t> first_head_;
-  // Three sums a head: entropy, ln of outcomes, rows.
-  std::vector<double> sums_;
-  std::vector<double> max_logits_;
+  std::vector<std::int64_t> first_head_;
+  Tensor sums_;  // [heads, 3]: entropy, ln of outcomes, rows; f64
+  Tensor max_logits_;
 };
 
 }  // namespace clausius
