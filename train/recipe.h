@@ -11,20 +11,24 @@
 #include "core/config.h"
 #include "core/registry.h"
 #include "data/dataset.h"
+#include "data/objective.h"
 #include "layers/models/model.h"
 #include "optim/optimizer.h"
 #include "optim/schedule/schedule.h"
 #include "train/monitor/monitor_config.h"
-#include "data/objective.h"
 #include "train/train_config.h"
 
 namespace clausius {
 
 enum class Precision { kF32, kBf16 };
-constexpr auto words_of(Precision /*unused*/) { return words("f32", "bf16"); }
+constexpr auto words_of(Precision /*unused*/) {
+  return words("f32", "bf16");
+}
 
 enum class DeviceChoice { kAuto, kOnCpu, kOnCuda };
-constexpr auto words_of(DeviceChoice /*unused*/) { return words("auto", "cpu", "cuda"); }
+constexpr auto words_of(DeviceChoice /*unused*/) {
+  return words("auto", "cpu", "cuda");
+}
 
 /// The whole recipe language, as far as it is built: RECIPES of the user guide, section by section.
 struct Recipe {
