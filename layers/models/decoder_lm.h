@@ -56,6 +56,7 @@ struct DecoderLmConfig {
 
   void visit(ConfigVisitor& v, const ModelContext& context);
   void validate(const ConfigCheck& check, const ModelContext& context) const;
+  [[nodiscard]] ModelFacts facts(const ModelContext& context) const;
   /// What layer `index` inherits.
   [[nodiscard]] LayerShape layer_shape(std::int64_t index, const ModelContext& context) const;
 };

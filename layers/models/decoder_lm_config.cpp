@@ -44,12 +44,23 @@ void DecoderLmConfig::visit(ConfigVisitor& v, const ModelContext& context) {
              "the second branch, for all layers or a pattern");
   v.field_in(per_layer, "position", position, "how the model knows positions");
   v.derived(
-      "vocab_size", vocab_size, [&] { return context.vocab_size; }, "the tokenizer's",
+      "vocab_size", vocab_size,
+      [&] { return context.vocab_size > 0 ? std::optional(context.vocab_size) : std::nullopt; }, "the tokenizer's",
       "rows of the embedding; more than the tokenizer's pads", at_least(2));
   v.field("tie_embeddings", tie_embeddings, "the head is the embedding");
   v.field("embedding_scale", embedding_scale,
           "multiplies the embedding; sqrt_dim = sqrt(model_dim)", positive);
   v.field("init", init, "how weights start");
+}
+
+ModelFacts DecoderLmConfig::facts(const ModelContext& context) const {
+  ModelFacts facts{.isolates_documents = true, .has_probabilities = false};
+  for (const Choice<SequenceMixer>& choice : mixer.choices()) {
+    const MixerTraits traits = choice.facts(layer_shape(0, context));
+    facts.isolates_documents = facts.isolates_documents && traits.isolates_documents;
+    facts.has_probabilities = facts.has_probabilities || traits.has_probabilities;
+  }
+  return facts;
 }
 
 void DecoderLmConfig::validate(const ConfigCheck& check, const ModelContext& context) const {

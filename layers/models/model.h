@@ -97,12 +97,19 @@ struct ModelContext {
   Dtype master = Dtype::kF32;
 };
 
+/// What a recipe can be checked against before a model is made. Configs say it: `ModelFacts facts(const ModelContext&) const`.
+struct ModelFacts {
+  bool isolates_documents = false;  // every mixer keeps packed documents apart
+  bool has_probabilities = false;   // some mixer has an entropy
+};
+
 /// Kinds register themselves by name (recipe key model.kind).
 template <>
 struct RegistryTraits<Model> {
   static constexpr std::string_view kFamily = "model";
   using Context = ModelContext;
   using Make = std::unique_ptr<Model>(const ModelContext&);
+  using Facts = ModelFacts;
 };
 
 }  // namespace clausius
