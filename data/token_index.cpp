@@ -26,7 +26,8 @@ std::int64_t count_in(const nlohmann::json& object,
                       std::int64_t low = 0,
                       std::int64_t high = std::numeric_limits<std::int64_t>::max()) {
   const auto value = object.at(key).get<std::int64_t>();
-  CLS_CHECK(value >= low && value <= high, DataError, key, " is ", value, "; expected ", low, " to ", high);
+  CLS_CHECK(value >= low && value <= high, DataError, key, " is ", value, "; expected ", low,
+            " to ", high);
   return value;
 }
 
@@ -43,8 +44,8 @@ TokenIndex parse(std::string_view text) {
   index.vocab_size = count_in(root, "vocab_size", 1, std::numeric_limits<std::int32_t>::max());
   if (!root.at("eos_id").is_null()) {
     index.eos_id = root.at("eos_id").get<std::int32_t>();
-    CLS_CHECK(*index.eos_id >= 0 && *index.eos_id < index.vocab_size, DataError, "eos_id is ", *index.eos_id,
-              "; the vocabulary has ", index.vocab_size, " ids");
+    CLS_CHECK(*index.eos_id >= 0 && *index.eos_id < index.vocab_size, DataError, "eos_id is ",
+              *index.eos_id, "; the vocabulary has ", index.vocab_size, " ids");
   }
   index.tokenizer_sha256 = root.at("tokenizer_sha256").get<std::string>();
   index.source = root.at("source").get<std::string>();

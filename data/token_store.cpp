@@ -27,8 +27,7 @@ const T* ids_of(const TokenShard& shard) {
   return reinterpret_cast<const T*>(shard.token_file.bytes().data() + shard.header_bytes);
 }
 
-// The first id that is not below `limit`, or n. Blocks of fixed length let the compiler use vector
-// instructions.
+// The first id that is not below `limit`, or n. Blocks of fixed length let the compiler use vector instructions.
 template <class T>
 std::int64_t first_not_below(const T* ids, std::int64_t n, std::int64_t limit) {
   constexpr std::int64_t kBlock = 256;
@@ -172,8 +171,8 @@ void TokenStore::read(std::int64_t first, std::span<std::int32_t> out) const {
   while (done < out.size()) {
     const std::int64_t position = first + static_cast<std::int64_t>(done);
     const auto number = static_cast<std::size_t>(std::ranges::upper_bound(token_begin_, position) -
-                                      token_begin_.begin()) -
-             1;
+                                                 token_begin_.begin()) -
+                        1;
     const TokenShard& shard = shards_[number];
     const std::int64_t local = position - token_begin_[number];
     const std::size_t count =

@@ -41,7 +41,7 @@ class GradientReducer {
     std::int64_t end = 0;
     std::int64_t parameters = 0;
     std::int64_t pending = 0;
-    Work work;
+    Work work{};
   };
   void launch_ready();
 

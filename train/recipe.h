@@ -23,7 +23,7 @@ namespace clausius {
 enum class Precision { kF32, kBf16 };
 constexpr auto words_of(Precision /*unused*/) { return words("f32", "bf16"); }
 
-enum class DeviceChoice { kAuto, kCpu, kCuda };
+enum class DeviceChoice { kAuto, kOnCpu, kOnCuda };
 constexpr auto words_of(DeviceChoice /*unused*/) { return words("auto", "cpu", "cuda"); }
 
 /// The whole recipe language, as far as it is built: RECIPES of the user guide, section by section.

@@ -28,6 +28,10 @@ struct StepReport {
   /// Filled where the step is sampled by the monitor.
   bool sampled = false;
   EntropyReport entropy;
+  /// Share of heads in each health band, lowest first.
+  std::vector<double> bands;
+  /// Alarms that are raised now, as texts.
+  std::vector<std::string> alarms;
 };
 
 struct EvaluationReport {

@@ -42,7 +42,8 @@ TEST(TextReader, PlainTextByEachRule) {
   const std::string text = "one\ntwo\n\n \t\nthree\r\nfour\r\n\r\nfive";
   const fs::path file = folder.write("a.txt", text);
   EXPECT_EQ(read(file, {.documents = DocumentRule::kFile}), (Texts{text}));
-  EXPECT_EQ(read(file, {.documents = DocumentRule::kBlankLine}), (Texts{"one\ntwo", "three\r\nfour", "five"}));
+  EXPECT_EQ(read(file, {.documents = DocumentRule::kBlankLine}),
+            (Texts{"one\ntwo", "three\r\nfour", "five"}));
   EXPECT_EQ(read(file, {.documents = DocumentRule::kLine}),
             (Texts{"one", "two", "", " \t", "three", "four", "", "five"}));
 }
@@ -56,14 +57,16 @@ TEST(TextReader, EdgesOfFiles) {
   EXPECT_EQ(blank("a\n\n"), (Texts{"a"}));
   EXPECT_EQ(blank("\n \n"), (Texts{}));
   EXPECT_EQ(blank(""), (Texts{}));
-  EXPECT_EQ(read(folder.write("b.txt", "a\nb\n"), {.documents = DocumentRule::kLine}), (Texts{"a", "b"}));
+  EXPECT_EQ(read(folder.write("b.txt", "a\nb\n"), {.documents = DocumentRule::kLine}),
+            (Texts{"a", "b"}));
 }
 
 TEST(TextReader, LinesAcrossBlocksAreWhole) {
   const test::TemporaryFolder folder;
   std::string text;
   Texts lines;
-  for (const std::size_t size : {std::size_t{1} << 20, std::size_t{3}, (std::size_t{5} << 19) + 1, std::size_t{0}, std::size_t{9}}) {
+  for (const std::size_t size : {std::size_t{1} << 20, std::size_t{3}, (std::size_t{5} << 19) + 1,
+                                 std::size_t{0}, std::size_t{9}}) {
     lines.emplace_back(size, static_cast<char>('a' + lines.size()));
     text += lines.back() + "\n";
   }
@@ -77,9 +80,11 @@ TEST(TextReader, LinesAcrossBlocksAreWhole) {
 
 TEST(TextReader, Jsonl) {
   const test::TemporaryFolder folder;
-  const std::string text = "{\"text\": \"a\\nb\", \"id\": 1}\r\n\n{\"id\": 2, \"text\": \"\\u00e9\"}";
+  const std::string text =
+      "{\"text\": \"a\\nb\", \"id\": 1}\r\n\n{\"id\": 2, \"text\": \"\\u00e9\"}";
   EXPECT_EQ(read(folder.write("a.jsonl", text), {}), (Texts{"a\nb", "\xC3\xA9"}));
-  EXPECT_EQ(read(folder.write("a.txt", text), {.format = TextFormat::kJsonl}), (Texts{"a\nb", "\xC3\xA9"}));
+  EXPECT_EQ(read(folder.write("a.txt", text), {.format = TextFormat::kJsonl}),
+            (Texts{"a\nb", "\xC3\xA9"}));
   EXPECT_EQ(read(folder.write("b.jsonl", text), {.format = TextFormat::kPlain}), (Texts{text}));
   EXPECT_EQ(read(folder.write("c.jsonl", "{\"body\": \"x\"}"), {.text_key = "body"}), (Texts{"x"}));
 }
@@ -95,7 +100,8 @@ TEST(TextReader, JsonlErrorsNameFileAndLine) {
   EXPECT_EQ(message("[1]"), at + ":1: not a JSON object");
   EXPECT_EQ(message("{\"body\": \"a\"}"),
             at + ":1: no member \"text\"; set data.text_key to the member that holds the text");
-  EXPECT_EQ(message("{\"text\": 5}"), at + ":1: member \"text\" is of type number; expected a string");
+  EXPECT_EQ(message("{\"text\": 5}"),
+            at + ":1: member \"text\" is of type number; expected a string");
 }
 
 TEST(TextReader, CompressedAndMissingFilesAreNamed) {
@@ -123,22 +129,29 @@ TEST(Sources, FoldersAndPatternsInByteOrder) {
   EXPECT_EQ(expand_text_files(folder / "t/*"), (std::vector{upper, b, a}));
   EXPECT_EQ(expand_text_files(folder / "t/[a-z]*.txt"), (std::vector{b}));
   EXPECT_EQ(expand_text_files(b), (std::vector{b}));
-  EXPECT_EQ(expand_token_stores(folder / "t/*.tokens"), (std::vector{folder / "t/c.tokens"}));
+  EXPECT_EQ(expand_token_paths(folder / "t/*.tokens"), (std::vector{folder / "t/c.tokens"}));
 }
 
 TEST(Sources, ErrorsNameThePath) {
   const test::TemporaryFolder folder;
   const fs::path empty = folder.write("d/empty.txt", "");
   (void)folder.write("c.tokens/index.json", "{}");
-  const auto io = [](const fs::path& path) { return error_of<IoError>([&] { (void)expand_text_files(path); }); };
-  const auto data = [](const fs::path& path) { return error_of<DataError>([&] { (void)expand_text_files(path); }); };
-  EXPECT_EQ(io(folder / "no"), "cannot open " + (folder / "no").native() + ": No such file or directory");
+  const auto io = [](const fs::path& path) {
+    return error_of<IoError>([&] { (void)expand_text_files(path); });
+  };
+  const auto data = [](const fs::path& path) {
+    return error_of<DataError>([&] { (void)expand_text_files(path); });
+  };
+  EXPECT_EQ(io(folder / "no"),
+            "cannot open " + (folder / "no").native() + ": No such file or directory");
   EXPECT_EQ(io(folder / "no*"), "no file matches " + (folder / "no*").native());
   EXPECT_EQ(data(empty), empty.native() + " is empty; expected text");
   EXPECT_EQ(data(folder / "d"),
-            (folder / "d").native() + " holds no text: every file in it is empty, hidden or a token store");
-  EXPECT_EQ(data(folder / "c.tokens"),
-            (folder / "c.tokens").native() + " is a token store; expected text (or data.kind: tokens)");
+            (folder / "d").native() +
+                " holds no text: every file in it is empty, hidden or a token store");
+  EXPECT_EQ(
+      data(folder / "c.tokens"),
+      (folder / "c.tokens").native() + " is a token store; expected text (or data.kind: tokens)");
 }
 
 }  // namespace

@@ -2,12 +2,12 @@
 // Text to token store: content, cache keys, locking, bounded memory.
 #include "data/text_store.h"
 
-#include <gtest/gtest.h>
-#include <unistd.h>
-
 #include <chrono>
 #include <set>
 #include <thread>
+#include <unistd.h>
+
+#include <gtest/gtest.h>
 
 #include "data/token_store.h"
 #include "data/tokenizer/byte.h"
@@ -37,10 +37,13 @@ std::string text_of(const TokenStore& store) {
 
 TEST(TextStore, HoldsDocumentsWithTheirEnds) {
   const test::TemporaryFolder folder;
-  const std::vector<fs::path> files = {folder.write("a.txt", "one\n\ntwo\n\n"), folder.write("b.txt", "three")};
+  const std::vector<fs::path> files = {folder.write("a.txt", "one\n\ntwo\n\n"),
+                                       folder.write("b.txt", "three")};
   const ByteTokenizer tokenizer;
-  write_text_store(folder / "c.tokens", files, {.text = {.documents = DocumentRule::kBlankLine}}, tokenizer);
-  EXPECT_EQ(text_of(*TokenStore::open(folder / "c.tokens")), "one<|endoftext|>two<|endoftext|>three<|endoftext|>");
+  write_text_store(folder / "c.tokens", files, {.text = {.documents = DocumentRule::kBlankLine}},
+                   tokenizer);
+  EXPECT_EQ(text_of(*TokenStore::open(folder / "c.tokens")),
+            "one<|endoftext|>two<|endoftext|>three<|endoftext|>");
   write_text_store(folder / "d.tokens", files, {.append_eos = false}, tokenizer);
   const auto store = TokenStore::open(folder / "d.tokens");
   EXPECT_EQ(text_of(*store), "one\n\ntwo\n\nthree");
@@ -49,11 +52,13 @@ TEST(TextStore, HoldsDocumentsWithTheirEnds) {
 
 TEST(TextStore, DocumentsWithoutTextAreLeftOut) {
   const test::TemporaryFolder folder;
-  const fs::path file = folder.write("a.jsonl", "{\"text\": \"\"}\n{\"text\": \"x\"}\n{\"text\": \"\"}\n");
+  const fs::path file =
+      folder.write("a.jsonl", "{\"text\": \"\"}\n{\"text\": \"x\"}\n{\"text\": \"\"}\n");
   write_text_store(folder / "a.tokens", {file}, {}, ByteTokenizer());
   EXPECT_EQ(text_of(*TokenStore::open(folder / "a.tokens")), "x<|endoftext|>");
   const fs::path nothing = folder.write("b.jsonl", "{\"text\": \"\"}\n");
-  EXPECT_EQ(error_of<DataError>([&] { write_text_store(folder / "b.tokens", {nothing}, {}, ByteTokenizer()); }),
+  EXPECT_EQ(error_of<DataError>(
+                [&] { write_text_store(folder / "b.tokens", {nothing}, {}, ByteTokenizer()); }),
             nothing.native() + ": no text in 1 file");
   EXPECT_FALSE(fs::exists(folder / "b.tokens"));
 }
@@ -67,14 +72,19 @@ TEST(TextStore, ATokenizerWithoutEndOfTextCannotAppendIt) {
     [[nodiscard]] std::optional<std::int32_t> bos_id() const override { return std::nullopt; }
     [[nodiscard]] bool is_special(std::int32_t) const override { return false; }
     [[nodiscard]] std::string_view spelling(std::int32_t) const override { return "x"; }
-    void encode_to(std::string_view text, std::vector<std::int32_t>& ids) const override { ids.resize(ids.size() + text.size()); }
-    [[nodiscard]] std::size_t settled_prefix(std::string_view text) const override { return text.size(); }
+    void encode_to(std::string_view text, std::vector<std::int32_t>& ids) const override {
+      ids.resize(ids.size() + text.size());
+    }
+    [[nodiscard]] std::size_t settled_prefix(std::string_view text) const override {
+      return text.size();
+    }
     [[nodiscard]] std::string to_json() const override { return "{}"; }
   };
   const test::TemporaryFolder folder;
   const fs::path file = folder.write("a.txt", "xx");
-  EXPECT_EQ(error_of<DataError>([&] { write_text_store(folder / "a.tokens", {file}, {}, Endless()); }),
-            "the endless tokenizer has no end-of-text token; set data.append_eos: false");
+  EXPECT_EQ(
+      error_of<DataError>([&] { write_text_store(folder / "a.tokens", {file}, {}, Endless()); }),
+      "the endless tokenizer has no end-of-text token; set data.append_eos: false");
 }
 
 // Encodes whole words only and holds back a word that may go on: what a trained tokenizer does at piece borders.
@@ -105,7 +115,8 @@ TEST(TextStore, WordsAcrossPiecesAreEncodedWhole) {
   const test::TemporaryFolder folder;
   std::string text;
   std::vector<std::int32_t> expected;
-  for (std::int32_t length = 1; text.size() < (std::size_t{3} << 20); length = length * 7 % 3001 + 1) {
+  for (std::int32_t length = 1; text.size() < (std::size_t{3} << 20);
+       length = length * 7 % 3001 + 1) {
     text += std::string(static_cast<std::size_t>(length), 'x') + ' ';
     expected.push_back(length);
   }
@@ -130,16 +141,19 @@ TEST(TextStoreCache, IsFoundAgainAndFollowsItsSources) {
   EXPECT_EQ(cached_text_store({file}, {}, tokenizer, {}), first);
   EXPECT_EQ(fs::last_write_time(first / "index.json"), written);
 
-  const fs::path lines = cached_text_store({file}, {.text = {.documents = DocumentRule::kLine}}, tokenizer, {});
+  const fs::path lines =
+      cached_text_store({file}, {.text = {.documents = DocumentRule::kLine}}, tokenizer, {});
   const fs::path endless = cached_text_store({file}, {.append_eos = false}, tokenizer, {});
-  const fs::path other_key = cached_text_store({file}, {.text = {.text_key = "body"}}, tokenizer, {});
+  const fs::path other_key =
+      cached_text_store({file}, {.text = {.text_key = "body"}}, tokenizer, {});
   EXPECT_EQ(std::set({first, lines, endless, other_key}).size(), 4U);
 
   fs::last_write_time(file, fs::last_write_time(file) + std::chrono::seconds(5));
   const fs::path touched = cached_text_store({file}, {}, tokenizer, {});
   EXPECT_NE(touched, first);
   (void)folder.write("a.txt", "some longer text");
-  EXPECT_EQ(text_of(*TokenStore::open(cached_text_store({file}, {}, tokenizer, {}))), "some longer text<|endoftext|>");
+  EXPECT_EQ(text_of(*TokenStore::open(cached_text_store({file}, {}, tokenizer, {}))),
+            "some longer text<|endoftext|>");
 }
 
 TEST(TextStoreCache, LiesBesideAFolderAndNeverInsideIt) {
@@ -158,15 +172,21 @@ TEST(TextStoreCache, LiesBesideAFolderAndNeverInsideIt) {
 }
 
 TEST(TextStoreCache, GoesToTheFallbackWhereTheSourceIsReadOnly) {
-  if (::geteuid() == 0) {
-    GTEST_SKIP() << "root may write everywhere";
-  }
   const test::TemporaryFolder folder;
   const fs::path file = folder.write("t/a.txt", "a");
-  fs::permissions(folder / "t", fs::perms::owner_read | fs::perms::owner_exec);
+  fs::create_directories(folder / "run");
+  fs::permissions(folder.path(), fs::perms::all);
+  fs::permissions(folder / "run", fs::perms::all);
+  fs::permissions(file, fs::perms::all);
+  fs::permissions(folder / "t", fs::perms(0555));
+  // Root may write everywhere, so it becomes someone else for a moment.
+  const bool root = ::geteuid() == 0;
+  ASSERT_TRUE(!root || ::seteuid(65534) == 0);
   const fs::path store = cached_text_store({file}, {}, ByteTokenizer(), folder / "run/data");
+  ASSERT_TRUE(!root || ::seteuid(0) == 0);
   fs::permissions(folder / "t", fs::perms::owner_all);
   EXPECT_EQ(store.parent_path(), folder / "run/data");
+  EXPECT_EQ(TokenStore::open(store)->tokens(), 2);
 }
 
 TEST(TextStoreCache, ManyAskersBuildOnce) {

@@ -2,10 +2,10 @@
 // Token stores: what is written comes back, and every kind of damage is named.
 #include "data/token_store.h"
 
-#include <gtest/gtest.h>
-
 #include <fstream>
 #include <iterator>
+
+#include <gtest/gtest.h>
 
 #include "core/allocator.h"
 #include "data/token_store_writer.h"
@@ -24,7 +24,9 @@ std::string content(const fs::path& path) {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
-void overwrite(const fs::path& path, const std::string& bytes) { std::ofstream(path, std::ios::binary) << bytes; }
+void overwrite(const fs::path& path, const std::string& bytes) {
+  std::ofstream(path, std::ios::binary) << bytes;
+}
 
 void replace_in(const fs::path& path, const std::string& from, const std::string& to) {
   std::string text = content(path);
@@ -37,7 +39,8 @@ TEST(TokenStore, ReadsBackDocumentsAcrossShards) {
   const test::TemporaryFolder folder;
   const Documents documents = test::counting_documents(60, 25, "store");
   for (const std::int64_t shard_tokens : {1, 40, 100000}) {
-    const auto store = test::make_store(folder / (std::to_string(shard_tokens) + ".tokens"), documents, shard_tokens);
+    const auto store = test::make_store(folder / (std::to_string(shard_tokens) + ".tokens"),
+                                        documents, shard_tokens);
     EXPECT_EQ(store->index().shards.size() == 1, shard_tokens == 100000);
     ASSERT_EQ(store->documents(), 60);
     std::vector<std::int32_t> text;
@@ -64,7 +67,8 @@ TEST(TokenStore, ReadsBackDocumentsAcrossShards) {
 
 TEST(TokenStore, LargeVocabulariesTakeFourBytes) {
   const test::TemporaryFolder folder;
-  for (const auto& [vocab, type] : {std::pair(65536, TokenType::kU16), std::pair(65537, TokenType::kU32)}) {
+  for (const auto& [vocab, type] :
+       {std::pair(65536, TokenType::kU16), std::pair(65537, TokenType::kU32)}) {
     const fs::path path = folder / (std::to_string(vocab) + ".tokens");
     TokenStoreWriter writer(path, vocab, std::nullopt, "test");
     const std::vector<std::int32_t> ids = {0, vocab - 1, 7};
@@ -72,7 +76,8 @@ TEST(TokenStore, LargeVocabulariesTakeFourBytes) {
     writer.publish();
     const auto store = TokenStore::open(path);
     EXPECT_EQ(store->index().type, type);
-    EXPECT_EQ(fs::file_size(path / "shard_00000.bin"), 3U * static_cast<std::size_t>(size_of(type)));
+    EXPECT_EQ(fs::file_size(path / "shard_00000.bin"),
+              3U * static_cast<std::size_t>(size_of(type)));
     EXPECT_FALSE(store->eos_id());
     std::vector<std::int32_t> back(3);
     store->read(0, back);
@@ -102,8 +107,9 @@ TEST(TokenStore, AppearsWholeOrNotAtAll) {
   }
   EXPECT_TRUE(fs::is_empty(folder.path()));
   (void)test::make_store(folder / "b.tokens", {{1, 2}});
-  EXPECT_EQ(error_of<IoError>([&] { TokenStoreWriter(folder / "b.tokens", 10, std::nullopt, "test"); }),
-            (folder / "b.tokens").native() + " exists already");
+  EXPECT_EQ(
+      error_of<IoError>([&] { TokenStoreWriter(folder / "b.tokens", 10, std::nullopt, "test"); }),
+      (folder / "b.tokens").native() + " exists already");
 }
 
 TEST(TokenStore, TheLoserOfARaceIsRemoved) {
@@ -119,7 +125,9 @@ TEST(TokenStore, TheLoserOfARaceIsRemoved) {
 TEST(TokenStore, WriterRefusesIdsBeyondTheVocabulary) {
   const test::TemporaryFolder folder;
   TokenStoreWriter writer(folder / "a.tokens", 10, std::nullopt, "test");
-  EXPECT_EQ(error_of<DataError>([&] { writer.append(std::vector<std::int32_t>{3, 10}); }),
+  EXPECT_EQ(error_of<DataError>([&] {
+              writer.append(std::vector<std::int32_t>{3, 10});
+            }),
             "token 1 of shard 0 is 10; the vocabulary has 10");
 }
 
@@ -139,9 +147,11 @@ class DamagedStore : public ::testing::Test {
 
 TEST_F(DamagedStore, Missing) {
   fs::remove(tokens_);
-  EXPECT_EQ(error_of<IoError>([&] { (void)TokenStore::open(path_); }), "cannot open " + tokens_ + ": No such file or directory");
-  EXPECT_EQ(error_of<IoError>([&] { (void)TokenStore::open(folder_ / "b.tokens"); }),
-            "cannot open " + (folder_ / "b.tokens/index.json").native() + ": No such file or directory");
+  EXPECT_EQ(error_of<IoError>([&] { (void)TokenStore::open(path_); }),
+            "cannot open " + tokens_ + ": No such file or directory");
+  EXPECT_EQ(
+      error_of<IoError>([&] { (void)TokenStore::open(folder_ / "b.tokens"); }),
+      "cannot open " + (folder_ / "b.tokens/index.json").native() + ": No such file or directory");
 }
 
 TEST_F(DamagedStore, Truncated) {
@@ -171,7 +181,8 @@ TEST_F(DamagedStore, DocumentOffsets) {
   std::string bytes = content(documents_);
   bytes[8] = 7;
   overwrite(documents_, bytes);
-  EXPECT_EQ(data_error(), documents_ + ": document 1 spans tokens 7 to 5; expected at least one token");
+  EXPECT_EQ(data_error(),
+            documents_ + ": document 1 spans tokens 7 to 5; expected at least one token");
   bytes[8] = 3;
   bytes[16] = 9;
   overwrite(documents_, bytes);
@@ -186,7 +197,8 @@ TEST_F(DamagedStore, ChecksumOnDemand) {
   bytes[0] = 9;
   overwrite(tokens_, bytes);
   const auto store = TokenStore::open(path_);
-  EXPECT_EQ(error_of<DataError>([&] { store->verify_checksums(); }).find(tokens_ + " has checksum "), 0U);
+  EXPECT_EQ(
+      error_of<DataError>([&] { store->verify_checksums(); }).find(tokens_ + " has checksum "), 0U);
 }
 
 TEST_F(DamagedStore, Index) {
@@ -201,9 +213,12 @@ TEST_F(DamagedStore, Index) {
   EXPECT_EQ(with("clausius.tokens", "x"), at + "format is \"x\"; expected \"clausius.tokens\"");
   EXPECT_EQ(with("\"version\": 1", "\"version\": 2"), at + "version is 2; this build reads 1");
   EXPECT_EQ(with("u16", "f32"), at + "dtype is f32; expected u16 or u32");
-  EXPECT_EQ(with("\"vocab_size\": 1000", "\"vocab_size\": -1"), at + "vocab_size is -1; expected 1 to 2147483647");
-  EXPECT_EQ(with("\"eos_id\": 999", "\"eos_id\": 1000"), at + "eos_id is 1000; the vocabulary has 1000 ids");
-  EXPECT_EQ(with("\"tokens\": 5", "\"tokens\": -5"), at + "tokens is -5; expected 0 to 9223372036854775807");
+  EXPECT_EQ(with("\"vocab_size\": 1000", "\"vocab_size\": -1"),
+            at + "vocab_size is -1; expected 1 to 2147483647");
+  EXPECT_EQ(with("\"eos_id\": 999", "\"eos_id\": 1000"),
+            at + "eos_id is 1000; the vocabulary has 1000 ids");
+  EXPECT_EQ(with("\"tokens\": 5", "\"tokens\": -5"),
+            at + "tokens is -5; expected 0 to 9223372036854775807");
 }
 
 // Large enough for several parallel chunks; the bad id is in the last, incomplete block of one of them.
@@ -221,8 +236,8 @@ TEST(TokenStore, ScanFindsTheFirstBadIdOfALargeFile) {
   file.write("\xF4\x01", 2);
   file.close();
   EXPECT_EQ(error_of<DataError>([&] { (void)TokenStore::open(path); }),
-            concat((path / "shard_00000.bin").native(), ": token ", kTokens - 1, " (byte ", 2 * (kTokens - 1),
-                   ") is 500; the vocabulary has 500 ids"));
+            concat((path / "shard_00000.bin").native(), ": token ", kTokens - 1, " (byte ",
+                   2 * (kTokens - 1), ") is 500; the vocabulary has 500 ids"));
 }
 
 TEST(TokenStore, StoresReadTogetherMustAgree) {
@@ -237,8 +252,11 @@ TEST(TokenStore, StoresReadTogetherMustAgree) {
   TokenStoreWriter other(folder / "c.tokens", 5, std::nullopt, "test");
   other.append(std::vector<std::int32_t>{1});
   other.publish();
-  EXPECT_EQ(error_of<DataError>([&] { (void)TokenStore::open(std::vector{folder / "a.tokens", folder / "c.tokens"}); }),
-            concat((folder / "c.tokens").native(), " has 5 ids and tokenizer '', but ", (folder / "a.tokens").native(),
+  EXPECT_EQ(error_of<DataError>([&] {
+              (void)TokenStore::open(std::vector{folder / "a.tokens", folder / "c.tokens"});
+            }),
+            concat((folder / "c.tokens").native(), " has 5 ids and tokenizer '', but ",
+                   (folder / "a.tokens").native(),
                    " has 1000 and ''; stores that are read together must share their tokenizer"));
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The byte tokenizer: lossless on every byte sequence, identified by its tokenizer.json.
-#include <gtest/gtest.h>
-
 #include <numeric>
+
+#include <gtest/gtest.h>
 
 #include "core/random.h"
 #include "data/tokenizer/byte.h"
@@ -61,13 +61,15 @@ TEST(ByteTokenizer, ComesBackFromItsJson) {
   EXPECT_EQ(back->kind(), "byte");
   EXPECT_EQ(back->sha256(), tokenizer.sha256());
   EXPECT_EQ(test::error_of<DataError>([] { (void)Tokenizer::from_json("{}"); }),
-            "a tokenizer.json of 2 bytes (sha256 44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a) "
+            "a tokenizer.json of 2 bytes (sha256 "
+            "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a) "
             "that no tokenizer of this build reads");
 }
 
 // A change here gives every cached token store and checkpoint another identity.
 TEST(ByteTokenizer, ItsIdentityStays) {
-  EXPECT_EQ(ByteTokenizer().sha256(), "0e5afb9943408208f0d58699c183572f70723e28b993605a402aee28a209df6a");
+  EXPECT_EQ(ByteTokenizer().sha256(),
+            "0e5afb9943408208f0d58699c183572f70723e28b993605a402aee28a209df6a");
 }
 
 TEST(ByteCharacters, FollowTheByteLevelMap) {
