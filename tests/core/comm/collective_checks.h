@@ -13,7 +13,7 @@ namespace clausius::test {
 struct CollectiveCase {
   std::int64_t n = 1;
   std::int64_t segment_bytes = std::int64_t{16} << 20;
-  ReductionOrder order = ReductionOrder::kRank;
+  ReduceOrder order = ReduceOrder::kRank;
   Overlap overlap = Overlap::kInline;
 };
 
