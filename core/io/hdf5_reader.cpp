@@ -85,6 +85,8 @@ struct Hdf5Reader::Impl {
   h5::File file;
   Checksums checksums = Checksums::kWhenPresent;
 
+  ~Impl() { h5::close_quietly(file); }
+
   h5::Dataset open(std::string_view name) const {
     return checked<h5::Dataset>(H5Dopen2(file.get(), std::string(name).c_str(), H5P_DEFAULT), path,
                                 "open dataset", name);
@@ -185,12 +187,7 @@ Hdf5Reader::Hdf5Reader(const std::filesystem::path& path, Checksums checksums)
   impl_->file = open_for_reading(path);
 }
 
-Hdf5Reader::~Hdf5Reader() {
-  const h5::LibraryLock lock;
-  if (impl_->file.reset() < 0) {
-    H5Eclear2(H5E_DEFAULT);
-  }
-}
+Hdf5Reader::~Hdf5Reader() = default;
 
 bool Hdf5Reader::contains(std::string_view name) const {
   const h5::LibraryLock lock;
