@@ -361,7 +361,7 @@ class DerivedValue final : public ConfigValue {
       assign(default_);
     }
   }
-  [[nodiscard]] bool is_unset() const override { return !member_; }
+  [[nodiscard]] bool is_unset() const override { return !member_ && !kAutomatic; }
   [[nodiscard]] ConfigNode write(WriteMode mode) override {
     return member_ ? detail::write(*member_, rules_.context, mode) : ConfigNode::word("auto");
   }
@@ -407,6 +407,17 @@ void ConfigVisitor::required(std::string_view key,
   const NoContext none;
   detail::MemberValue<T, NoContext> value(member, constraint, none);
   visit({.key = key, .doc = doc, .required = true}, value);
+}
+
+template <class T>
+void ConfigVisitor::preset(std::string_view key,
+                           T& member,
+                           std::string_view rule,
+                           std::string_view doc,
+                           const Constraint& constraint) {
+  const NoContext none;
+  detail::MemberValue<T, NoContext> value(member, constraint, none);
+  visit({.key = key, .doc = doc, .derived = rule}, value);
 }
 
 template <class T, class Context>
