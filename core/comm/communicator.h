@@ -19,14 +19,14 @@ enum class ReduceOp : std::uint8_t { kSum, kMax, kMin };
 
 /// In which order the ranks' values of an element are added: ((r0 + r1) + r2) + r3, or (r0 + r1) +
 /// (r2 + r3).
-enum class ReduceOrder : std::uint8_t { kRank, kTree };
+enum class ReductionOrder : std::uint8_t { kRank, kTree };
 
 /// Who runs asynchronous collectives: the caller at once, or a communication thread beside it.
 /// kAuto: a thread where a rank has more than one core (with one core a thread only adds switches).
 enum class Overlap : std::uint8_t { kAuto, kInline, kThread };
 
 struct CommunicatorOptions {
-  ReduceOrder order = ReduceOrder::kRank;
+  ReductionOrder order = ReductionOrder::kRank;
   /// What asynchronous f32 sums (gradient buckets) travel as: kF32 or kBf16. Sums are f32 either
   /// way.
   Dtype reduce_dtype = Dtype::kF32;

@@ -45,13 +45,13 @@ void combine_into(T* target, const T* source, std::int64_t n, ReduceOp op) {
 }
 
 template <class T>
-void reduce_typed(T* blocks, int ranks, std::int64_t n, ReduceOp op, ReduceOrder order) {
+void reduce_typed(T* blocks, int ranks, std::int64_t n, ReduceOp op, ReductionOrder order) {
   constexpr std::int64_t kStretch =
       4096;  // elements that stay in the first cache while all ranks are added
   for (std::int64_t begin = 0; begin < n; begin += kStretch) {
     const std::int64_t count = std::min(kStretch, n - begin);
     const auto block = [&](int rank) { return blocks + rank * n + begin; };
-    if (order == ReduceOrder::kRank) {
+    if (order == ReductionOrder::kRank) {
       for (int rank = 1; rank < ranks; ++rank) {
         combine_into(block(0), block(rank), count, op);
       }
@@ -68,7 +68,7 @@ void reduce_typed(T* blocks, int ranks, std::int64_t n, ReduceOp op, ReduceOrder
 }  // namespace
 
 void reduce_blocks(
-    std::byte* blocks, int ranks, std::int64_t n, Dtype dtype, ReduceOp op, ReduceOrder order) {
+    std::byte* blocks, int ranks, std::int64_t n, Dtype dtype, ReduceOp op, ReductionOrder order) {
   switch (dtype) {
     case Dtype::kF32:
       return reduce_typed(reinterpret_cast<float*>(blocks), ranks, n, op, order);

@@ -16,7 +16,7 @@ namespace clausius::detail {
 /// for, in the element's own type (f32 sums in f32). The blocks behind the first are overwritten.
 /// Errors: DtypeError for types other than f32, f64, i32, i64.
 void reduce_blocks(
-    std::byte* blocks, int ranks, std::int64_t n, Dtype dtype, ReduceOp op, ReduceOrder order);
+    std::byte* blocks, int ranks, std::int64_t n, Dtype dtype, ReduceOp op, ReductionOrder order);
 
 /// Rounds to bf16 and back; `wide` and `narrow` have the same number of elements.
 void narrow_to_bf16(std::span<const float> wide, std::span<bf16> narrow);

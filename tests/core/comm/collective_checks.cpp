@@ -14,8 +14,8 @@ namespace clausius::test {
 namespace {
 
 // The definition, one element after the other.
-float ordered_sum(std::vector<float> terms, ReduceOrder order) {
-  if (order == ReduceOrder::kRank) {
+float ordered_sum(std::vector<float> terms, ReductionOrder order) {
+  if (order == ReductionOrder::kRank) {
     float sum = terms[0];
     for (std::size_t r = 1; r < terms.size(); ++r) {
       sum += terms[r];
@@ -35,7 +35,7 @@ float ordered_sum(std::vector<float> terms, ReduceOrder order) {
   return terms[0];
 }
 
-Tensor expected_sum(int ranks, std::int64_t n, ReduceOrder order, Dtype wire = Dtype::kF32) {
+Tensor expected_sum(int ranks, std::int64_t n, ReductionOrder order, Dtype wire = Dtype::kF32) {
   Tensor result = Tensor::empty({n}, Dtype::kF32);
   std::vector<Tensor> all;
   for (int r = 0; r < ranks; ++r) {
@@ -55,7 +55,7 @@ Tensor expected_sum(int ranks, std::int64_t n, ReduceOrder order, Dtype wire = D
 
 std::ostream& operator<<(std::ostream& out, const CollectiveCase& c) {
   return out << "n " << c.n << ", segments of " << c.segment_bytes
-             << (c.order == ReduceOrder::kRank ? ", rank order" : ", tree order")
+             << (c.order == ReductionOrder::kRank ? ", rank order" : ", tree order")
              << (c.overlap == Overlap::kInline ? ", inline" : ", thread");
 }
 

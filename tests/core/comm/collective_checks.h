@@ -13,7 +13,7 @@ namespace clausius::test {
 struct CollectiveCase {
   std::int64_t n = 1;
   std::int64_t segment_bytes = std::int64_t{16} << 20;
-  ReduceOrder order = ReduceOrder::kRank;
+  ReductionOrder order = ReductionOrder::kRank;
   Overlap overlap = Overlap::kInline;
 };
 

@@ -59,8 +59,8 @@ INSTANTIATE_TEST_SUITE_P(
         ThreadCase{{.n = 7}, 3},
         ThreadCase{{.n = 20011}, 3},
         ThreadCase{{.n = 20011, .segment_bytes = 1 << 14}, 5},
-        ThreadCase{{.n = 20011, .segment_bytes = 1 << 14, .order = ReduceOrder::kTree}, 5},
-        ThreadCase{{.n = 30000, .order = ReduceOrder::kTree, .overlap = Overlap::kThread}, 4},
+        ThreadCase{{.n = 20011, .segment_bytes = 1 << 14, .order = ReductionOrder::kTree}, 5},
+        ThreadCase{{.n = 30000, .order = ReductionOrder::kTree, .overlap = Overlap::kThread}, 4},
         ThreadCase{{.n = 101, .segment_bytes = 64, .overlap = Overlap::kThread}, 3}));
 
 TEST(Reduce, MaxAndMinLetNanWin) {
@@ -97,14 +97,14 @@ TEST(Reduce, IntegersAndDoublesAreExact) {
 TEST(Reduce, TreeOfTwoAndFourAgree) {
   // The four terms of four ranks, added in pairs on two ranks first: the same tree, so the same bits.
   Tensor four;
-  run_ranks(4, {.order = ReduceOrder::kTree, .timeout_s = 30}, [&](Communicator& communicator) {
+  run_ranks(4, {.order = ReductionOrder::kTree, .timeout_s = 30}, [&](Communicator& communicator) {
     Tensor values = contribution(communicator.rank(), 999);
     communicator.all_reduce(values);
     if (communicator.rank() == 0) {
       four = values;
     }
   });
-  run_ranks(2, {.order = ReduceOrder::kTree, .timeout_s = 30}, [&](Communicator& communicator) {
+  run_ranks(2, {.order = ReductionOrder::kTree, .timeout_s = 30}, [&](Communicator& communicator) {
     Tensor values = contribution(2 * communicator.rank(), 999);
     const Tensor second = contribution(2 * communicator.rank() + 1, 999);
     for (std::int64_t i = 0; i < 999; ++i) {
