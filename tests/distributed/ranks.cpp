@@ -40,9 +40,9 @@ int check_collectives() {
       {.n = 1},
       {.n = 1000},
       {.n = 50003},
-      {.n = 50003, .segment_bytes = 1 << 12, .order = ReduceOrder::kTree},
+      {.n = 50003, .segment_bytes = 1 << 12, .order = ReductionOrder::kTree},
       {.n = 3001, .segment_bytes = 64, .overlap = Overlap::kThread},
-      {.n = 1 << 16, .order = ReduceOrder::kTree, .overlap = Overlap::kThread},
+      {.n = 1 << 16, .order = ReductionOrder::kTree, .overlap = Overlap::kThread},
   };
   for (const CollectiveCase& c : cases) {
     {
