@@ -132,11 +132,11 @@ class ConfigCheck {
   ReadLog& log_;
 };
 
-/// The default of a derived key: a value, or a callable that is only asked when every key before it
-/// has been read.
+/// The default of a derived key: a value, or a callable that is only asked when every key before it has been read. One
+/// that returns std::optional<T> may leave the key unset: what it follows from is not known yet.
 template <class Default, class T>
 concept DefaultOf = std::convertible_to<Default, T> || requires(const Default& d) {
-  { d() } -> std::convertible_to<T>;
+  { d() } -> std::convertible_to<std::optional<T>>;
 };
 
 class ConfigVisitor {

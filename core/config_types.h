@@ -352,12 +352,13 @@ class DerivedValue final : public ConfigValue {
     detail::read(node, *member_, rules_, log);
   }
   void derive() override {
-    if (!member_) {
-      if constexpr (std::convertible_to<Default, T>) {
-        member_ = static_cast<T>(default_);
-      } else {
-        member_ = static_cast<T>(default_());
-      }
+    if (member_) {
+      return;
+    }
+    if constexpr (std::invocable<const Default&>) {
+      assign(default_());
+    } else {
+      assign(default_);
     }
   }
   [[nodiscard]] bool is_unset() const override { return !member_; }
@@ -371,6 +372,16 @@ class DerivedValue final : public ConfigValue {
   }
 
  private:
+  void assign(const auto& value) {
+    if constexpr (std::same_as<std::remove_cvref_t<decltype(value)>, std::optional<T>>) {
+      if (value) {
+        member_ = *value;
+      }
+    } else {
+      member_ = static_cast<T>(value);
+    }
+  }
+
   Member& member_;
   const Default& default_;
   Rules<Context> rules_;

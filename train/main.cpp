@@ -4,4 +4,6 @@
 
 #include "core/version.h"
 
-int main() { std::cout << "clausius " << clausius::kVersion << '\n'; }
+int main() {
+  std::cout << "clausius " << clausius::kVersion << '\n';
+}
