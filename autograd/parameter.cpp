@@ -7,6 +7,7 @@
 #include "autograd/tape.h"
 #include "core/checked.h"
 #include "core/error.h"
+#include "core/random.h"
 
 namespace clausius {
 namespace {
@@ -35,7 +36,7 @@ Tensor& Parameter::gradient() {
 
 Variable Parameter::variable() {
   Tape* tape = store_->tape();
-  return tape == nullptr ? Variable(value_) : tape->watch(*this);
+  return tape == nullptr || frozen_ ? Variable(value_) : tape->watch(*this);
 }
 
 void Parameter::finish_gradient() {
@@ -54,6 +55,9 @@ Parameter& ParameterStore::add(const std::string& path,
                                std::function<void(Tensor&)> initialize) {
   CLS_CHECK(!master_.defined(), InternalError, "parameter ", path, " added after allocate()");
   CLS_CHECK(!by_path_.contains(path), InternalError, "two parameters are called ", path);
+  const auto [stream, unique] = by_stream_.try_emplace(stream_of(path), path);
+  CLS_CHECK(unique, InternalError, "parameters ", path, " and ", stream->second,
+            " share a random stream; rename one");
   Parameter& parameter = parameters_.emplace_back();
   parameter.store_ = this;
   parameter.path_ = path;

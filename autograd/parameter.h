@@ -57,7 +57,10 @@ class Parameter {
   [[nodiscard]] const Tensor& master() const { return master_; }
   /// View of the store's gradient buffer. Errors: InternalError before the store has gradients.
   [[nodiscard]] Tensor& gradient();
-  /// A leaf on the tape the store is bound to, a constant when it is bound to none.
+  /// Frozen parameters are constants: no gradient is computed, nothing updates them.
+  [[nodiscard]] bool frozen() const { return frozen_; }
+  void set_frozen(bool frozen) { frozen_ = frozen; }
+  /// A leaf on the tape the store is bound to; a constant when it is bound to none, or frozen.
   [[nodiscard]] Variable variable();
 
   /// Gradient accumulation: the first use of a step writes, later ones add.
@@ -77,6 +80,7 @@ class Parameter {
   Tensor value_;
   Tensor gradient_;
   bool gradient_written_ = false;
+  bool frozen_ = false;
   std::function<void(Tensor&)> initialize_;
 };
 
@@ -150,6 +154,7 @@ class ParameterStore {
   Device device_;
   std::deque<Parameter> parameters_;
   std::unordered_map<std::string, Parameter*> by_path_;
+  std::unordered_map<std::uint32_t, std::string> by_stream_;
   std::vector<std::pair<std::string, std::string>> aliases_;
   std::int64_t size_ = 0;
   Tensor master_;

@@ -14,6 +14,7 @@
 #include "core/device.h"
 #include "core/dtype.h"
 #include "core/error.h"
+#include "core/macros.h"
 #include "core/tensor.h"
 
 namespace clausius {
@@ -135,12 +136,7 @@ struct KernelRegistrar {
 }  // namespace detail
 }  // namespace clausius
 
-#define CLS_CONCAT_INNER(a, b) a##b
-#define CLS_CONCAT(a, b) CLS_CONCAT_INNER(a, b)
-
-/// CLS_KERNEL(softmax_forward, kCpu, kF32, softmax_forward_cpu<float>) fills
-/// `softmax_forward_kernels()` before main.
-#define CLS_KERNEL(op, device, dtype, ...)                                                       \
-  static const ::clausius::detail::KernelRegistrar CLS_CONCAT(op##_registrar_, __COUNTER__)(     \
-      ::clausius::ops::op##_kernels(), ::clausius::DeviceKind::device, ::clausius::Dtype::dtype, \
-      __VA_ARGS__)
+/// CLS_KERNEL(softmax_forward, kCpu, kF32, softmax_forward_cpu<float>) fills `softmax_forward_kernels()` before main.
+#define CLS_KERNEL(op, device, dtype, ...)                                                    \
+  static const ::clausius::detail::KernelRegistrar CLS_CONCAT(op##_registrar_, __COUNTER__)(  \
+      ::clausius::ops::op##_kernels(), ::clausius::DeviceKind::device, ::clausius::Dtype::dtype, __VA_ARGS__)

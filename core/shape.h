@@ -65,10 +65,10 @@ class Shape {
 
  private:
   [[nodiscard]] std::size_t index(int axis) const {
-    const int positive = axis < 0 ? axis + rank_ : axis;
-    CLS_CHECK(positive >= 0 && positive < rank_, ShapeError, "axis ", axis, " of a tensor of rank ",
+    const int index = axis < 0 ? axis + rank_ : axis;
+    CLS_CHECK(index >= 0 && index < rank_, ShapeError, "axis ", axis, " of a tensor of rank ",
               rank_);
-    return static_cast<std::size_t>(positive);
+    return static_cast<std::size_t>(index);
   }
 
   std::array<std::int64_t, kMaxRank> sizes_{};

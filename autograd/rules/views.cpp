@@ -2,7 +2,7 @@
 // Gradient rules of views.
 #include "autograd/rules/views.h"
 
-#include <memory>
+#include <functional>
 
 #include "autograd/tape.h"
 #include "core/error.h"
@@ -23,26 +23,55 @@ Variable transpose(const Variable& x, int a, int b) {
                 [a, b](const Tensor& dy) -> Gradients { return {dy.transpose(a, b)}; });
 }
 
-std::vector<Variable> split(const Variable& x, int axis, std::span<const std::int64_t> sizes) {
-  std::vector<std::int64_t> begins;
-  std::vector<Tensor> parts;
-  std::int64_t begin = 0;
-  for (const std::int64_t size : sizes) {
-    begins.push_back(begin);
-    parts.push_back(x.value().slice(axis, begin, begin + size));
-    begin += size;
+namespace {
+
+std::vector<Variable> split_by(const Variable& x,
+                               int parts,
+                               const std::function<Tensor(const Tensor&, int)>& part_of) {
+  std::vector<Tensor> values;
+  for (int part = 0; part < parts; ++part) {
+    values.push_back(part_of(x.value(), part));
   }
-  CLS_CHECK(begin == x.size(axis), ShapeError, "split sizes add up to ", begin, ", axis ", axis,
-            " has ", x.size(axis));
   if (!x.tracked()) {
-    return record_many("split", std::move(parts), {&x, 1}, {});
+    return record_many("split", std::move(values), {&x, 1}, {});
   }
-  begins.push_back(begin);
-  return x.tape()->append_split("split", x, std::move(parts),
-                                [axis, begins](const Tensor& whole, int part) {
-                                  return whole.slice(axis, begins[static_cast<std::size_t>(part)],
-                                                     begins[static_cast<std::size_t>(part) + 1]);
-                                });
+  return x.tape()->append_split("split", x, std::move(values), part_of);
+}
+
+// Borders of consecutive parts; the last one must be `total`.
+std::vector<std::int64_t> borders_of(std::span<const std::int64_t> sizes,
+                                     std::int64_t unit,
+                                     std::int64_t total) {
+  std::vector<std::int64_t> borders = {0};
+  for (const std::int64_t size : sizes) {
+    borders.push_back(borders.back() + size * unit);
+  }
+  CLS_CHECK(borders.back() == total, ShapeError, "split sizes add up to ", borders.back(),
+            ", the dimension has ", total);
+  return borders;
+}
+
+}  // namespace
+
+std::vector<Variable> split(const Variable& x, int axis, std::span<const std::int64_t> sizes) {
+  const std::vector<std::int64_t> borders = borders_of(sizes, 1, x.size(axis));
+  return split_by(x, static_cast<int>(sizes.size()),
+                  [axis, borders](const Tensor& whole, int part) {
+                    const auto i = static_cast<std::size_t>(part);
+                    return whole.slice(axis, borders[i], borders[i + 1]);
+                  });
+}
+
+std::vector<Variable> split_heads(const Variable& x,
+                                  std::span<const std::int64_t> counts,
+                                  std::int64_t head_dim) {
+  const std::vector<std::int64_t> borders = borders_of(counts, head_dim, x.size(-1));
+  return split_by(x, static_cast<int>(counts.size()),
+                  [head_dim, borders](const Tensor& whole, int part) {
+                    const auto i = static_cast<std::size_t>(part);
+                    return whole.slice(-1, borders[i], borders[i + 1])
+                        .reshape({whole.size(0), whole.size(1), -1, head_dim});
+                  });
 }
 
 // dx = dy inside [begin, end), 0 elsewhere.

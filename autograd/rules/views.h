@@ -21,6 +21,12 @@ namespace clausius {
                                           int axis,
                                           std::span<const std::int64_t> sizes);
 
+/// Cuts the last dimension into groups of heads: x (B, T, sum of counts * head_dim) -> one (B, T, count, head_dim) view a group. A split
+/// as above.
+[[nodiscard]] std::vector<Variable> split_heads(const Variable& x,
+                                                std::span<const std::int64_t> counts,
+                                                std::int64_t head_dim);
+
 /// Elements [begin, end) of `axis`. The gradient is zero elsewhere. To use every part of x, split
 /// is cheaper.
 [[nodiscard]] Variable slice(const Variable& x, int axis, std::int64_t begin, std::int64_t end);

@@ -2,6 +2,8 @@
 // Checks shared by the optimizer passes.
 #include "core/ops/update_range.h"
 
+#include <algorithm>
+
 namespace clausius {
 
 void check_update(std::string_view op,
@@ -29,6 +31,19 @@ void check_update(std::string_view op,
               ShapeError, '[', op, "] range [", range.begin, ", ", range.end, ") of ",
               master.size(0), " parameters");
   }
+}
+
+std::vector<UpdateRange> update_pieces(UpdateRanges ranges) {
+  constexpr std::int64_t kMostElements = 1 << 14;
+  std::vector<UpdateRange> pieces;
+  for (UpdateRange piece : ranges) {
+    const std::int64_t end = piece.end;
+    for (; piece.begin < end; piece.begin = piece.end) {
+      piece.end = std::min(end, piece.begin + kMostElements);
+      pieces.push_back(piece);
+    }
+  }
+  return pieces;
 }
 
 }  // namespace clausius

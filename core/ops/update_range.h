@@ -7,6 +7,7 @@
 #include <initializer_list>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "core/tensor.h"
 
@@ -29,5 +30,8 @@ void check_update(std::string_view op,
                   const Tensor& master,
                   const Tensor& compute,
                   UpdateRanges ranges);
+
+/// The ranges cut into pieces of at most 16384 elements, in order: what threads share, and sums are made of.
+[[nodiscard]] std::vector<UpdateRange> update_pieces(UpdateRanges ranges);
 
 }  // namespace clausius

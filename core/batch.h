@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// Batch: what the data room hands to a model for one forward pass.
+#pragma once
+
+#include <cstdint>
+
+#include "core/tensor.h"
+
+// Legend: B samples (rows), T tokens of a row.
+namespace clausius {
+
+/// A target that carries no loss.
+inline constexpr std::int32_t kIgnoredTarget = -100;
+
+struct Batch {
+  /// i32. Padding at the end of a row holds the end-of-text id and no target.
+  Tensor inputs_BT{};
+  /// i32, the token after each input, or kIgnoredTarget.
+  Tensor targets_BT{};
+  /// i32, from 0, restarting with each document.
+  Tensor positions_BT{};
+  /// i32 [documents + 1]: where each document starts in the B * T flattened tokens, then B * T. Documents neither cross
+  /// rows nor see each other. Undefined when every row is one document.
+  Tensor cu_seqlens{};
+  /// i64, place of each sample in the run's sequence of samples: the same on any number of ranks.
+  Tensor sample_ids_B{};
+  /// Targets that carry loss; known before the forward pass, so ranks can add it up early.
+  double weight = 0.0;
+  /// Text bytes of those targets, for bits per byte; 0 when the tokenizer is unknown.
+  double target_bytes = 0.0;
+
+  [[nodiscard]] std::int64_t samples() const {
+    return sample_ids_B.defined() ? sample_ids_B.size(0) : 0;
+  }
+};
+
+}  // namespace clausius

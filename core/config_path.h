@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// Paths as members of a config: relative ones start from the file that holds them, on the command
+// line from the working directory; after reading they are absolute. Globs stay as written;
+// `expand_glob` opens them.
+#pragma once
+
+#include <filesystem>
+#include <vector>
+
+#include "core/config.h"
+
+namespace clausius {
+
+CLS_DECLARE_PLAIN_TYPE(std::filesystem::path);
+
+/// The existing files and folders a path with `*`, `?` or `[..]` names, sorted; a path without them
+/// names itself.
+[[nodiscard]] std::vector<std::filesystem::path> expand_glob(const std::filesystem::path& pattern);
+
+}  // namespace clausius

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+// Softmax attention: the mixer every other one is compared with.
+#include <cmath>
+#include <memory>
+#include <variant>
+
+#include "autograd/rules/attention.h"
+#include "autograd/rules/rope.h"
+#include "autograd/rules/views.h"
+#include "core/checked.h"
+#include "layers/attention/head_projection.h"
+#include "layers/attention/key_value_cache.h"
+#include "layers/linear.h"
+#include "layers/mixer.h"
+
+// Legend: B batch, T tokens, M model dim, H query heads, G key/value heads, D head dim.
+namespace clausius {
+namespace {
+
+struct SoftmaxAttentionConfig {
+  static constexpr std::string_view kDoc = "Softmax attention, causal, grouped heads, every head's entropy reported.";
+  static MixerTraits facts() { return {.has_probabilities = true, .isolates_documents = true, .takes_rope = true}; }
+
+  std::optional<std::int64_t> num_heads;
+  std::optional<std::int64_t> num_kv_heads;
+  std::optional<std::int64_t> head_dim;
+  std::optional<BiasOf> bias;
+  std::optional<std::int64_t> window;
+  Auto<double> softmax_scale;
+  double dropout = 0.0;
+
+  void visit(ConfigVisitor& v, const LayerShape& shape) {
+    v.derived("num_heads", num_heads, [&] { return shape.num_heads; }, "the model's", "query heads", at_least(1));
+    v.derived(
+        "num_kv_heads", num_kv_heads, [&] { return shape.num_kv_heads; }, "the model's",
+        "key and value heads; each serves num_heads / num_kv_heads query heads", at_least(1));
+    v.derived("head_dim", head_dim, [&] { return shape.head_dim; }, "the model's", "width of q, k and v per head", at_least(1));
+    v.derived("bias", bias, [&] { return BiasOf(shape.bias); }, "the model's", "projections with a bias; true = all four");
+    v.field("window", window, "tokens seen back, the own one included; null = all", at_least(1));
+    v.derived(
+        "softmax_scale", softmax_scale, [&] { return 1.0 / std::sqrt(static_cast<double>(head_dim.value_or(shape.head_dim))); },
+        "head_dim^-1/2", "multiplies q k^T", positive);
+    v.field("dropout", dropout, "share of the probabilities set to zero in training, after the entropy is taken", zero_to_one);
+  }
+};
+
+/// y = out(softmax(scale rope(q) rope(k)^T) v), q, k, v = qkv(x).
+/// Parameters: qkv.weight [(H + 2 G) D, M], rows of q, then k, then v; out.weight [M, H D] (residual output); biases where asked for.
+/// Telemetry:  row entropies with gradient, visible keys, largest logit of each head.
+class SoftmaxAttention final : public SequenceMixer {
+ public:
+  SoftmaxAttention(const SoftmaxAttentionConfig& config, const LayerShape& shape, const InitStream& init)
+      : heads_{.query = config.num_heads.value_or(shape.num_heads),
+               .key = config.num_kv_heads.value_or(shape.num_kv_heads),
+               .dim = config.head_dim.value_or(shape.head_dim)},
+        config_(config),
+        path_(init.path()),
+        qkv_(shape.model_dim, heads_, config.bias.value_or(BiasOf(shape.bias)), init.child("qkv")),
+        out_(heads_.query * heads_.dim,
+             shape.model_dim,
+             {.bias = has_bias(config.bias.value_or(BiasOf(shape.bias)), Projection::kOut), .residual_output = true},
+             init.child("out")) {}
+
+  Variable forward(const Variable& x_BTM, const SequenceContext& context, MixerState* state) override {
+    if (state != nullptr) {
+      return decode(x_BTM, context, *state);
+    }
+    const HeadProjections heads = project(x_BTM, context);
+    ops::AttentionOptions options = attention_options(context);
+    options.mask.cu_seqlens = context.cu_seqlens;
+    return finish(attend(heads.q_BTHD, heads.k_BTGD, heads.v_BTGD, options, context));
+  }
+
+  Variable decode(const Variable& x_BTM, const SequenceContext& context, MixerState& state) override {
+    auto& cache = dynamic_cast<KeyValueCache&>(state);
+    const HeadProjections heads = project(x_BTM, context);
+    ops::AttentionOptions options = attention_options(context);
+    options.mask.query_offset = cache.length();
+    cache.append(heads.k_BTGD.value(), heads.v_BTGD.value());
+    return finish(attend(heads.q_BTHD, Variable(cache.keys()), Variable(cache.values()), options, context));
+  }
+
+  std::unique_ptr<MixerState> make_state(std::int64_t batch, std::int64_t capacity) const override {
+    return std::make_unique<KeyValueCache>(batch, capacity, heads_.key, heads_.dim, qkv_.compute_dtype());
+  }
+
+  std::int64_t entropy_heads() const override { return heads_.query; }
+
+  std::int64_t rope_dim() const override { return heads_.dim; }
+
+  double mixing_flops_per_token(std::int64_t context_length) const override {
+    const auto length = static_cast<double>(context_length);
+    const auto window = static_cast<double>(std::min(context_length, config_.window.value_or(context_length)));
+    // Mean number of visible keys of a causal row, halves of the diagonal not counted.
+    const double keys = window - window * window / (2.0 * length);
+    return 4.0 * static_cast<double>(heads_.query * heads_.dim) * keys;
+  }
+
+ private:
+  HeadProjections project(const Variable& x_BTM, const SequenceContext& context) const {
+    HeadProjections heads = qkv_.forward(x_BTM);
+    if (context.rope.cos.defined()) {
+      heads.q_BTHD = rope(heads.q_BTHD, context.positions_BT, context.rope);
+      heads.k_BTGD = rope(heads.k_BTGD, context.positions_BT, context.rope);
+    }
+    return heads;
+  }
+
+  ops::AttentionOptions attention_options(const SequenceContext& context) const {
+    ops::AttentionOptions options;
+    options.scale = config_.softmax_scale;
+    options.mask.causal = context.causal;
+    options.mask.window = config_.window;
+    if (context.phase == Phase::kTrain && config_.dropout > 0) {
+      options.dropout = config_.dropout;
+      options.dropout_stream = context.stream(path_ + ".dropout");
+      options.dropout_samples = context.sample_ids_B;
+    }
+    return options;
+  }
+
+  static Variable attend(const Variable& q_BTHD,
+                         const Variable& k_BSGD,
+                         const Variable& v_BSGD,
+                         const ops::AttentionOptions& options,
+                         const SequenceContext& context) {
+    const Attention result = attention(q_BTHD, k_BSGD, v_BSGD, {}, {}, options);
+    if (context.telemetry != nullptr) {
+      context.telemetry->add({.layer = context.layer,
+                              .entropy_BHT = result.entropy_BHT,
+                              .outcomes_BT = ops::attention_visible_counts(options.mask, q_BTHD.size(0), q_BTHD.size(1),
+                                                                           k_BSGD.size(1)),
+                              .max_logit_BH = result.max_logit_BH});
+    }
+    return result.y_BTHE;
+  }
+
+  Variable finish(const Variable& y_BTHD) const {
+    return out_.forward(reshape(y_BTHD, {y_BTHD.size(0), y_BTHD.size(1), -1}));
+  }
+
+  HeadCounts heads_;
+  SoftmaxAttentionConfig config_;
+  std::string path_;
+  HeadProjection qkv_;
+  Linear out_;
+};
+
+CLS_REGISTER(SequenceMixer, "softmax", SoftmaxAttention, SoftmaxAttentionConfig);
+
+}  // namespace
+}  // namespace clausius

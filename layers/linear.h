@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// The linear layer every projection of the models is made of.
+#pragma once
+
+#include <cstdint>
+
+#include "autograd/variable.h"
+#include "layers/init_stream.h"
+
+namespace clausius {
+
+struct LinearOptions {
+  bool bias = false;
+  /// The output goes into the residual stream.
+  bool residual_output = false;
+  Role role = Role::kMatrix;
+};
+
+/// y = x W^T + b.
+/// Parameters: weight [out, in]; bias [out], starting at zero, where asked for.
+/// Shapes:  x (.., in) -> y (.., out)
+class Linear {
+ public:
+  Linear(std::int64_t in, std::int64_t out, const LinearOptions& options, const InitStream& init);
+  [[nodiscard]] Variable forward(const Variable& x) const;
+  [[nodiscard]] Parameter& weight() const { return *weight_; }
+
+ private:
+  Parameter* weight_;
+  Parameter* bias_ = nullptr;
+};
+
+}  // namespace clausius
