@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Column sums on the CPU: SIMD lanes down 256 rows at a time, those sums added in f64 in row order.
+// Column sums on the CPU: SIMD lanes along the rows, 256 rows a block; blocks are added in f64, in order.
 #include <algorithm>
 #include <vector>
 
@@ -17,40 +17,26 @@ HWY_BEFORE_NAMESPACE();
 namespace clausius::ops::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// sums[c] = sum over `rows` rows of x, for whole vectors of columns from `begin`; returns where it stopped.
+// sums += four rows (or one), for whole vectors of columns from `begin`; returns where it stopped.
 template <class D, class T>
-std::int64_t sum_columns(D d,
-                         const T* x,
-                         std::int64_t stride,
-                         std::int64_t rows,
-                         std::int64_t begin,
-                         std::int64_t end,
-                         float* sums) {
+std::int64_t add_rows(D d,
+                      const T* x,
+                      std::int64_t stride,
+                      bool four,
+                      std::int64_t begin,
+                      std::int64_t end,
+                      float* sums) {
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  const auto row = [&](std::int64_t r, std::int64_t c) {
+    return simd::HWY_NAMESPACE::load_f32(d, x + r * stride + c);
+  };
   std::int64_t c = begin;
-  for (; c + 4 * lanes <= end; c += 4 * lanes) {
-    auto sum0 = hn::Zero(d);
-    auto sum1 = hn::Zero(d);
-    auto sum2 = hn::Zero(d);
-    auto sum3 = hn::Zero(d);
-    for (std::int64_t r = 0; r < rows; ++r) {
-      const T* row = x + r * stride + c;
-      sum0 = hn::Add(sum0, simd::HWY_NAMESPACE::load_f32(d, row));
-      sum1 = hn::Add(sum1, simd::HWY_NAMESPACE::load_f32(d, row + lanes));
-      sum2 = hn::Add(sum2, simd::HWY_NAMESPACE::load_f32(d, row + 2 * lanes));
-      sum3 = hn::Add(sum3, simd::HWY_NAMESPACE::load_f32(d, row + 3 * lanes));
-    }
-    hn::StoreU(sum0, d, sums + c);
-    hn::StoreU(sum1, d, sums + c + lanes);
-    hn::StoreU(sum2, d, sums + c + 2 * lanes);
-    hn::StoreU(sum3, d, sums + c + 3 * lanes);
-  }
   for (; c + lanes <= end; c += lanes) {
-    auto sum = hn::Zero(d);
-    for (std::int64_t r = 0; r < rows; ++r) {
-      sum = hn::Add(sum, simd::HWY_NAMESPACE::load_f32(d, x + r * stride + c));
+    auto sum = row(0, c);
+    if (four) {
+      sum = hn::Add(hn::Add(sum, row(1, c)), hn::Add(row(2, c), row(3, c)));
     }
-    hn::StoreU(sum, d, sums + c);
+    hn::StoreU(hn::Add(hn::LoadU(d, sums + c), sum), d, sums + c);
   }
   return c;
 }
@@ -58,9 +44,15 @@ std::int64_t sum_columns(D d,
 template <class T>
 void sum_rows(
     const T* x, std::int64_t stride, std::int64_t rows, std::int64_t columns, float* sums) {
-  const std::int64_t rest =
-      sum_columns(hn::ScalableTag<float>(), x, stride, rows, 0, columns, sums);
-  sum_columns(hn::CappedTag<float, 1>(), x, stride, rows, rest, columns, sums);
+  std::fill(sums, sums + columns, 0.0F);
+  for (std::int64_t r = 0; r < rows;) {
+    const bool four = r + 4 <= rows;
+    const T* from = x + r * stride;
+    const std::int64_t rest =
+        add_rows(hn::ScalableTag<float>(), from, stride, four, 0, columns, sums);
+    add_rows(hn::CappedTag<float, 1>(), from, stride, four, rest, columns, sums);
+    r += four ? 4 : 1;
+  }
 }
 
 void sum_rows_f32(
