@@ -10,9 +10,10 @@ namespace clausius::ops {
 /// A target that contributes nothing: no loss, no gradient, no work.
 inline constexpr std::int32_t kIgnoredTarget = -100;
 
-struct LmHeadGradients {
-  bool x = false;
-  bool weight = false;
+struct LmHeadOptions {
+  bool dx = false;  // make the gradient of x
+  bool dweight = false;
+  std::int64_t chunk_bytes = std::int64_t{64} << 20;  // of f32 logits held at a time
 };
 
 struct LmHeadLoss {
@@ -34,12 +35,12 @@ struct LmHeadLoss {
 ///          scales them. Equals matmul, log-sum-exp and nll in turn.
 /// Errors:  ShapeError, DtypeError; DataError naming position and value of a target outside [0, V)
 /// that is not -100. Cost:    compute-bound: 2 M V a valid token, and as much again for each
-/// gradient; one chunk of logits in memory.
+/// gradient; chunk_bytes of logits in memory.
 [[nodiscard]] LmHeadLoss lm_head_cross_entropy(const Tensor& x,
                                                const Tensor& weight_VM,
                                                const Tensor& targets,
                                                const Tensor& token_weights,
-                                               LmHeadGradients gradients);
+                                               const LmHeadOptions& options);
 
 /// Kernels get x as a matrix, checked targets, N > 0; dx and dweight may be undefined; every output
 /// byte is theirs to write.
@@ -51,7 +52,8 @@ using LmHeadCrossEntropyKernels = KernelTable<void(const Tensor& x_NM,
                                                    Tensor& token_loss_N,
                                                    Tensor& lse_N,
                                                    Tensor& dx_NM,
-                                                   Tensor& dweight_VM)>;
+                                                   Tensor& dweight_VM,
+                                                   const LmHeadOptions& options)>;
 LmHeadCrossEntropyKernels& lm_head_cross_entropy_kernels();
 
 }  // namespace clausius::ops

@@ -9,7 +9,7 @@ namespace clausius::ops {
 struct GemmOptions {
   double alpha = 1.0;
   bool accumulate = false;
-  Tensor bias_N;  // f32, added to every row after alpha; absent when undefined
+  Tensor bias_N = {};  // f32, added to every row after alpha; absent when undefined
 };
 
 /// out = alpha a b + bias (+ out). oneDNN where it knows the case, else f32 copies (bf16), else
