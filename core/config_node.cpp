@@ -199,8 +199,13 @@ void set_paths(ConfigNode& root) {
 }
 
 std::string to_string(const ConfigLocation& location) {
-  const std::string name = location.source ? location.source->name : "recipe";
-  return location.line == 0 ? name : concat(name, ":", location.line, ":", location.column);
+  if (!location.source) {
+    return "recipe";
+  }
+  const ConfigSource& source = *location.source;
+  return source.is_file && location.line > 0
+             ? concat(source.name, ":", location.line, ":", location.column)
+             : source.name;
 }
 
 void fail_at(const ConfigNode& node, const std::string& message) {

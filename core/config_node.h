@@ -17,11 +17,12 @@ namespace clausius {
 struct ConfigSource {
   std::string name;       // as messages print it
   std::string directory;  // what relative paths start from; absolute
+  bool is_file = true;    // has lines and columns
 };
 
 struct ConfigLocation {
   std::shared_ptr<const ConfigSource> source;
-  int line = 0;  // from 1; 0 = the source has no lines
+  int line = 0;  // from 1; 0 = nowhere in particular
   int column = 0;
 };
 

@@ -352,15 +352,16 @@ class DerivedValue final : public ConfigValue {
     detail::read(node, *member_, rules_, log);
   }
   void derive() override {
-    if (!member_) {
-      if constexpr (std::convertible_to<Default, T>) {
-        member_ = static_cast<T>(default_);
-      } else {
-        member_ = static_cast<T>(default_());
-      }
+    if (member_) {
+      return;
+    }
+    if constexpr (std::invocable<const Default&>) {
+      assign(default_());
+    } else {
+      assign(default_);
     }
   }
-  [[nodiscard]] bool is_unset() const override { return !member_; }
+  [[nodiscard]] bool is_unset() const override { return !member_ && !kAutomatic; }
   [[nodiscard]] ConfigNode write(WriteMode mode) override {
     return member_ ? detail::write(*member_, rules_.context, mode) : ConfigNode::word("auto");
   }
@@ -371,6 +372,16 @@ class DerivedValue final : public ConfigValue {
   }
 
  private:
+  void assign(const auto& value) {
+    if constexpr (std::same_as<std::remove_cvref_t<decltype(value)>, std::optional<T>>) {
+      if (value) {
+        member_ = *value;
+      }
+    } else {
+      member_ = static_cast<T>(value);
+    }
+  }
+
   Member& member_;
   const Default& default_;
   Rules<Context> rules_;
@@ -396,6 +407,17 @@ void ConfigVisitor::required(std::string_view key,
   const NoContext none;
   detail::MemberValue<T, NoContext> value(member, constraint, none);
   visit({.key = key, .doc = doc, .required = true}, value);
+}
+
+template <class T>
+void ConfigVisitor::preset(std::string_view key,
+                           T& member,
+                           std::string_view rule,
+                           std::string_view doc,
+                           const Constraint& constraint) {
+  const NoContext none;
+  detail::MemberValue<T, NoContext> value(member, constraint, none);
+  visit({.key = key, .doc = doc, .derived = rule}, value);
 }
 
 template <class T, class Context>

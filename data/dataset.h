@@ -3,18 +3,19 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <memory>
-#include <optional>
 #include <string>
+#include <string_view>
 
-#include "data/batch.h"
+#include "core/batch.h"
+#include "core/registry.h"
 #include "data/tokenizer/tokenizer.h"
 
 namespace clausius {
 
-/// A sequence of samples (rows, images, bags) that can be read at any place. Sample i is a pure
-/// function of i, so the number of samples seen is the whole state of reading, whatever the ranks,
-/// threads and micro-batches. Thread-safe.
+/// A sequence of samples (rows, images, bags) that can be read at any place. Sample i is a pure function of i, so the
+/// number of samples seen is the whole state of reading, whatever the ranks, threads and micro-batches. Thread-safe.
 class SampleSequence {
  public:
   SampleSequence() = default;
@@ -24,7 +25,8 @@ class SampleSequence {
 
   /// Samples of one pass. A training sequence goes on for ever; an evaluation sequence ends there.
   [[nodiscard]] virtual std::int64_t epoch_size() const = 0;
-  /// Samples [first, first + count). Errors: DataError, IoError.
+  /// Samples [first, first + count).
+  /// Errors:  DataError, IoError.
   [[nodiscard]] virtual Batch read(std::int64_t first, std::int64_t count) const = 0;
 };
 
@@ -37,6 +39,10 @@ struct DataFacts {
   std::int64_t validation_samples = 0;
 };
 
+/// Training and validation samples. Kinds register themselves by name (recipe key data.kind).
+/// Constructing one opens and checks its files, and builds what has to be built once (a token store from text) beside them
+/// or in the cache folder. Ranks may construct at the same time: the first of a host builds under a lock, the others wait
+/// for it; letting rank 0 go first, before a barrier, also serves folders without locks.
 class Dataset {
  public:
   Dataset() = default;
@@ -52,6 +58,38 @@ class Dataset {
   [[nodiscard]] virtual const Tokenizer* tokenizer() const = 0;
   /// One line for the log.
   [[nodiscard]] virtual std::string summary() const = 0;
+};
+
+/// What a data set needs besides its knobs.
+struct DataContext {
+  /// Of the data order.
+  std::uint64_t seed = 0;
+  /// Where files are made that cannot lie beside their sources: the run directory.
+  std::filesystem::path cache_folder{};
+  /// tokenizer.json of the checkpoint that a run starts from, which then takes the place of data.tokenizer.
+  std::string tokenizer_json{};
+};
+
+/// What a recipe can be checked against before any file is opened.
+struct DataTraits {
+  /// Tokens of a sample; 0 for samples that are not rows of tokens.
+  std::int64_t context_length = 0;
+  /// Rows hold several documents: every mixer must keep them apart.
+  bool packs_documents = false;
+  /// Without epochs.
+  bool endless = false;
+  /// Some samples are set aside for evaluation.
+  bool has_validation = false;
+  /// Batches read ahead.
+  std::int64_t prefetch = 2;
+};
+
+template <>
+struct RegistryTraits<Dataset> {
+  static constexpr std::string_view kFamily = "data";
+  using Context = NoContext;
+  using Make = std::unique_ptr<Dataset>(const DataContext&);
+  using Facts = DataTraits;
 };
 
 }  // namespace clausius

@@ -8,7 +8,7 @@
 #include <optional>
 #include <vector>
 
-#include "data/batch.h"
+#include "core/batch.h"
 #include "data/dataset.h"
 
 namespace clausius {
@@ -39,19 +39,19 @@ struct LoadedStep {
   double weight = 0.0;
 };
 
-/// Samples [begin, end) of a step for each rank are consecutive and differ by at most one in
-/// number, so that putting the ranks' batches one after the other gives the step, whatever their
-/// number.
+/// Samples [begin, end) of a step for each rank are consecutive and differ by at most one in number, so that putting
+/// the ranks' batches one after the other gives the step, whatever their number.
 class Loader {
  public:
-  /// `samples` must outlive the loader. Errors: InternalError for an impossible plan.
+  /// `samples` must outlive the loader.
+  /// Errors:  InternalError for an impossible plan.
   Loader(const SampleSequence& samples, const LoaderPlan& plan);
   ~Loader();
   Loader(const Loader&) = delete;
   Loader& operator=(const Loader&) = delete;
 
-  /// The next step; nothing after the end. An error of the background thread is thrown here, at the
-  /// step it belongs to.
+  /// The next step; nothing after the end. An error of the background thread is thrown here, at the step it belongs
+  /// to.
   [[nodiscard]] std::optional<LoadedStep> next();
   /// Samples handed out so far, over all ranks: the cursor a checkpoint stores.
   [[nodiscard]] std::int64_t samples_seen() const { return cursor_; }

@@ -12,7 +12,7 @@ namespace clausius {
 class MappedFile {
  public:
   MappedFile() = default;
-  /// Errors: IoError naming the file and the system's reason.
+  /// Errors:  IoError naming the file and the system's reason.
   explicit MappedFile(std::filesystem::path path);
   ~MappedFile();
   MappedFile(MappedFile&& other) noexcept;

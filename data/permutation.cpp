@@ -41,8 +41,7 @@ std::uint64_t Permutation::walk(std::uint64_t value) const {
 
 std::int64_t Permutation::operator()(std::int64_t index) const {
   CLS_ASSERT(index >= 0 && index < size());
-  // Following the cycle of a point inside [0, size) always returns there, so the walk ends and
-  // stays a bijection.
+  // Following the cycle of a point inside [0, size) always returns there, so the walk ends and stays a bijection.
   auto value = static_cast<std::uint64_t>(index);
   do {
     value = walk(value);

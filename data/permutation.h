@@ -8,14 +8,13 @@
 
 namespace clausius {
 
-/// A bijection of [0, size): an alternating Feistel network over the next power of two, walked
-/// until it lands inside. Value:   a pure function of (size, stream.seed, stream.stream,
-/// stream.step); `stream.sample` numbers the rounds. Cost:    8 Philox blocks a walk, fewer than 2
-/// walks on average; no memory. Source:  Black & Rogaway 2002, "Ciphers with Arbitrary Finite
-/// Domains" (cycle walking).
+/// A bijection of [0, size): an alternating Feistel network over the next power of two, walked until it lands inside.
+/// Value:   a pure function of (size, stream.seed, stream.stream, stream.step); `stream.sample` numbers the rounds.
+/// Cost:    8 Philox blocks a walk, fewer than 2 walks on average; no memory.
+/// Source:  Black & Rogaway 2002, "Ciphers with Arbitrary Finite Domains" (cycle walking).
 class Permutation {
  public:
-  /// Errors: InternalError unless 1 <= size <= 2^62.
+  /// Errors:  InternalError unless 1 <= size <= 2^62.
   Permutation(std::int64_t size, const RandomStream& stream);
 
   [[nodiscard]] std::int64_t size() const { return static_cast<std::int64_t>(size_); }

@@ -6,9 +6,9 @@
 #include <numeric>
 #include <utility>
 
+#include "core/batch.h"
 #include "core/checked.h"
 #include "core/error.h"
-#include "data/batch.h"
 
 namespace clausius {
 

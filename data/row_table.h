@@ -6,18 +6,26 @@
 #include <span>
 #include <vector>
 
+#include "core/config.h"
 #include "data/token_view.h"
 
 namespace clausius {
 
-/// kDocuments: rows are cut from the documents laid end to end. A piece of a document is a sequence
-/// of its own: its positions start at 0, nothing sees across its border, and its last token has a
-/// target only if the document goes on in the next row. Every token but a document's first is a
-/// target exactly once. kStream: the same rows, read as one text: every token but the very first is
-/// a target exactly once. kChunks: rows of context_length + 1 tokens of one document, stepping
-/// context_length; what is left of a document is dropped, so every row is full and no row has a
-/// border.
-enum class Packing : std::uint8_t { kDocuments, kChunks, kStream };
+/// How documents become rows.
+enum class Packing : std::uint8_t {
+  /// Documents are laid end to end and cut. A piece of a document is a sequence of its own: its positions start at 0,
+  /// nothing sees across its border, and its last token has a target only if the document goes on in the next row.
+  /// Every token but a document's first is a target exactly once.
+  kDocuments,
+  /// Rows of context_length + 1 tokens of one document, stepping context_length. What is left of a document is dropped,
+  /// so every row is full and none has a border.
+  kChunks,
+  /// As kDocuments, read as one text: every token but the very first is a target exactly once.
+  kStream,
+};
+constexpr auto words_of(Packing /*unused*/) {
+  return words("documents", "chunks", "stream");
+}
 
 /// Where one row goes; the spans have context_length elements.
 struct RowSlot {
@@ -26,11 +34,10 @@ struct RowSlot {
   std::span<std::int32_t> positions;
 };
 
-/// Rows by number, without a table of rows. In kDocuments and kStream the last row is padded rather
-/// than dropped: no token is lost, a text shorter than a row can be trained on, and evaluation
-/// scores all of it. Padding holds the end-of-text id (or 0), has no targets and is a document of
-/// its own in kDocuments. Cost:    kDocuments, kStream: no memory, a row is one copy and two binary
-/// searches; kChunks: 16 bytes a document.
+/// Rows by number, without a table of rows. In kDocuments and kStream the last row is padded rather than dropped: no
+/// token is lost, a text shorter than a row can be trained on, and evaluation scores all of it. Padding holds the
+/// end-of-text id (or 0), has no targets and is a document of its own in kDocuments.
+/// Cost:    kDocuments, kStream: no memory, a row is one copy and two binary searches; kChunks: 16 bytes a document.
 class RowTable {
  public:
   RowTable(TokenView view, Packing packing, std::int64_t context_length);
@@ -38,8 +45,7 @@ class RowTable {
   [[nodiscard]] std::int64_t rows() const { return rows_; }
   [[nodiscard]] std::int64_t context_length() const { return context_length_; }
   [[nodiscard]] const TokenView& view() const { return view_; }
-  /// Tokens that no row reads: tails in kChunks, the last token of a text that ends with a row,
-  /// else none.
+  /// Tokens that no row reads: tails in kChunks, the last token of a text that ends with a row, else none.
   [[nodiscard]] std::int64_t dropped_tokens() const { return dropped_tokens_; }
   /// Fills a row and appends to `borders` where documents after the first start in it.
   void read(std::int64_t row, const RowSlot& slot, std::vector<std::int64_t>& borders) const;

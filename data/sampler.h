@@ -15,28 +15,28 @@ struct SamplePlace {
   std::int64_t row = 0;
 };
 
-/// An endless sequence over the rows of one or more parts, epoch after epoch: every row once an
-/// epoch, in a new shuffled order each time, or in order. Value:   a pure function of (rows,
-/// weights, shuffle, seed, sample): ranks, threads and micro-batches never matter. Cost:    no
-/// memory of epoch size.
+/// An endless sequence over the rows of one or more parts, epoch after epoch: every row once an epoch, in a new
+/// shuffled order each time, or in order.
+/// Value:   a pure function of (rows, weights, shuffle, seed, sample): ranks, threads and micro-batches never matter.
+/// Cost:    no memory of epoch size.
 class Sampler {
  public:
-  /// The parts laid end to end and read as one. Errors: InternalError for a part without rows.
+  /// The parts laid end to end and read as one.
+  /// Errors:  InternalError for a part without rows.
   [[nodiscard]] static Sampler joined(std::span<const std::int64_t> rows,
                                       bool shuffle,
                                       std::uint64_t seed,
                                       std::string_view stream);
-  /// Parts take turns, spread as evenly as their weights allow, and each has epochs of its own.
-  /// Weights are relative and honoured to 2^-14. Errors: DataError for a weight below 2^-14 of the
-  /// sum.
+  /// Parts take turns, spread as evenly as their weights allow, and each has epochs of its own. Weights are relative
+  /// and honoured to 2^-14.
+  /// Errors:  DataError for a weight below 2^-14 of the sum.
   [[nodiscard]] static Sampler mixture(std::span<const std::int64_t> rows,
                                        std::span<const double> weights,
                                        bool shuffle,
                                        std::uint64_t seed,
                                        std::string_view stream);
 
-  /// Rows of all parts together. Of a mixture: the samples that would be an epoch if the parts were
-  /// joined.
+  /// Rows of all parts together. Of a mixture: the samples that would be an epoch if the parts were joined.
   [[nodiscard]] std::int64_t epoch_size() const { return starts_.back(); }
   [[nodiscard]] SamplePlace at(std::int64_t sample) const;
 

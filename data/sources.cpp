@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <glob.h>
 #include <string>
 #include <system_error>
 
@@ -21,14 +20,8 @@ bool is_pattern(const fs::path& path) {
 }
 
 std::vector<fs::path> match(const fs::path& pattern) {
-  glob_t found{};
-  const int status = ::glob(pattern.c_str(), GLOB_ERR, nullptr, &found);
-  std::vector<fs::path> paths(found.gl_pathv, found.gl_pathv + found.gl_pathc);
-  ::globfree(&found);
-  CLS_CHECK(status == 0 || status == GLOB_NOMATCH, IoError, "cannot read the folders of ",
-            pattern.native());
+  std::vector<fs::path> paths = expand_glob(pattern);
   CLS_CHECK(!paths.empty(), IoError, "no file matches ", pattern.native());
-  std::ranges::sort(paths);
   return paths;
 }
 
@@ -64,6 +57,26 @@ void add_files(const fs::path& folder, std::vector<fs::path>& files) {
 
 }  // namespace
 
+void check_weights(const ConfigCheck& check, std::string_view key, const Sources& sources) {
+  const auto weighted = std::ranges::count_if(
+      sources, [](const Source& source) { return source.weight.has_value(); });
+  check.that(!sources.empty(), key, "expected at least one path");
+  check.that(weighted == 0 || weighted == std::ssize(sources), key, weighted, " of ",
+             sources.size(),
+             " sources have a weight; expected all (a mixture) or none (read one after the other)");
+}
+
+std::vector<SourcePart> parts_of(const Sources& sources) {
+  std::vector<SourcePart> parts;
+  for (const Source& source : sources) {
+    if (parts.empty() || source.weight) {
+      parts.push_back({.weight = source.weight.value_or(1.0)});
+    }
+    parts.back().paths.push_back(source.path);
+  }
+  return parts;
+}
+
 std::vector<fs::path> expand_text_files(const fs::path& path) {
   std::vector<fs::path> files;
   for (const fs::path& named : is_pattern(path) ? match(path) : std::vector{path}) {
@@ -86,7 +99,7 @@ std::vector<fs::path> expand_text_files(const fs::path& path) {
   return files;
 }
 
-std::vector<fs::path> expand_token_stores(const fs::path& path) {
+std::vector<fs::path> expand_token_paths(const fs::path& path) {
   if (!is_pattern(path)) {
     check_exists(path);
     return {path};

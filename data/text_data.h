@@ -1,36 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
-// Data kinds `text` and `tokens`: from recipe knobs to a data set.
+// Data kind `text`: plain text and jsonl.
 #pragma once
 
-#include <filesystem>
-#include <memory>
+#include <string_view>
 
-#include "data/dataset.h"
-#include "data/row_table.h"
-#include "data/sources.h"
-#include "data/text_store.h"
+#include "data/language_config.h"
+#include "data/text_reader.h"
+#include "data/tokenizer/tokenizer.h"
 
 namespace clausius {
 
-/// What a data set needs besides its knobs.
-struct DataContext {
-  std::uint64_t seed = 0;
-  /// Where files are made that cannot lie beside their sources.
-  std::filesystem::path cache_folder{};
-};
-
-struct TextDataConfig {
-  Sources train{};
-  Sources validation{};
-  double validation_ratio = 0.01;
-  std::int64_t context_length = 0;
-  Packing packing = Packing::kDocuments;
+struct TextConfig : LanguageConfig {
+  static constexpr std::string_view kDoc =
+      "text files, turned into a token store beside them on first use";
+  Choice<Tokenizer> tokenizer{"byte"};
   bool append_eos = true;
   TextRules text{};
-  bool shuffle = true;
+
+  void visit(ConfigVisitor& v);
 };
 
-[[nodiscard]] std::unique_ptr<Dataset> make_text_dataset(const TextDataConfig& config,
-                                                         const DataContext& context);
+class TextDataset final : public TokenDataset {
+ public:
+  /// Errors:  IoError, DataError naming the file.
+  TextDataset(const TextConfig& config, const DataContext& context);
+};
 
 }  // namespace clausius

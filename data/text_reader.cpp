@@ -69,8 +69,7 @@ class BlockReader {
   std::size_t offset_ = 0;
 };
 
-// Calls fn(line, line_break) for each line; the break is "\n", "\r\n" or, at the end of the file,
-// "".
+// Calls fn(line, line_break) for each line; the break is "\n", "\r\n" or, at the end of the file, "".
 template <class Fn>
 void for_each_line(const fs::path& path, const Fn& fn) {
   BlockReader reader(path);

@@ -12,9 +12,9 @@
 
 namespace clausius {
 
-/// The sample sequence of language modelling. Rows are whatever the sampler says; a batch carries
-/// cu_seqlens when one of its rows holds more than one document. Cost:    a copy of the tokens;
-/// nothing is kept between reads.
+/// The sample sequence of language modelling. Rows are whatever the sampler says; a batch carries cu_seqlens when one
+/// of its rows holds more than one document.
+/// Cost:    a copy of the tokens; nothing is kept between reads.
 class TextRows final : public SampleSequence {
  public:
   /// `byte_lengths` by token id, for Batch::target_bytes; empty when unknown.

@@ -126,8 +126,7 @@ class FolderLock {
   bool held_ = false;
 };
 
-// What killed builders of this store left behind; only under the lock, where no other builder can
-// be alive.
+// What killed builders of this store left behind; only under the lock, where no other builder can be alive.
 void remove_unfinished(const fs::path& store) {
   std::error_code ignored;
   const std::string prefix = store.filename().native() + ".building-";
@@ -162,8 +161,7 @@ fs::path cached_text_store(const std::vector<fs::path>& sources,
                            const fs::path& fallback_folder) {
   CLS_CHECK(!sources.empty(), InternalError, "a text store of no sources");
   const std::vector<fs::path> files = expand(sources);
-  // Patterns become part of the name of a folder beside them, never of one inside: a store must not
-  // become a source.
+  // Patterns become part of the name of a folder beside them, never of one inside: a store must not become a source.
   fs::path first = fs::absolute(sources.front()).lexically_normal();
   if (!first.has_filename()) {
     first = first.parent_path();
@@ -173,7 +171,7 @@ fs::path cached_text_store(const std::vector<fs::path>& sources,
   }
   const std::string name =
       first.stem().native() + "-" + store_key(files, rules, tokenizer) + ".tokens";
-  const bool writable = ::access(first.parent_path().c_str(), W_OK) == 0;
+  const bool writable = ::faccessat(AT_FDCWD, first.parent_path().c_str(), W_OK, AT_EACCESS) == 0;
   const fs::path folder =
       fs::exists(first.parent_path() / name) || writable ? first.parent_path() : fallback_folder;
   const fs::path store = folder / name;

@@ -58,9 +58,9 @@ Rows cut_rows(std::vector<TokenView> views, const TokenDatasetPlan& plan, const 
     CLS_CHECK(table.rows() > 0, DataError, "data.", key, ": ", store.index().source, " has ",
               table.view().tokens(), " tokens in ", store.documents(),
               store.documents() == 1 ? " document" : " documents", " but no row: a row of packing ",
-              plan.packing == Packing::kChunks
-                  ? concat("chunks needs a document of ", plan.context_length + 1)
-                  : std::string("needs at least 2"),
+              word_of(plan.packing), " needs ",
+              plan.packing == Packing::kChunks ? concat("a document of ", plan.context_length + 1)
+                                               : "at least 2",
               " tokens");
     rows.counts.push_back(table.rows());
     rows.tokens += table.view().tokens();
@@ -102,8 +102,7 @@ TokenDataset::TokenDataset(const TokenDatasetPlan& plan) {
     Rows validation = cut_rows(std::move(views.validation), plan, "validation");
     facts_.validation_samples = validation.total;
     summary_ += concat("; validation ", validation.tokens, " tokens, ", validation.total, " rows");
-    // Shuffled with a fixed seed: an evaluation that stops early has seen a fair part, the same one
-    // in every run.
+    // Shuffled with a fixed seed: an evaluation that stops early has seen a fair part, the same one in every run.
     validation_ = std::make_unique<TextRows>(
         std::move(validation.tables),
         Sampler::joined(validation.counts, true, 0, "validation_order"), std::move(byte_lengths));

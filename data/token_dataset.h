@@ -30,10 +30,10 @@ struct TokenDatasetPlan {
   std::uint64_t seed = 0;
 };
 
-/// Training draws from the parts by weight; validation reads every row of every part once, in an
-/// order that is the same for every run. Errors: DataError when a part has no row, or parts differ
-/// in vocabulary or tokenizer.
-class TokenDataset final : public Dataset {
+/// Training draws from the parts by weight; validation reads every row of every part once, in an order that is the
+/// same for every run.
+/// Errors:  DataError when a part has no row, or parts differ in vocabulary or tokenizer.
+class TokenDataset : public Dataset {
  public:
   explicit TokenDataset(const TokenDatasetPlan& plan);
 

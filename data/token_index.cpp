@@ -2,6 +2,7 @@
 // Reading and writing index.json.
 #include "data/token_index.h"
 
+#include <limits>
 #include <string_view>
 
 #include <fmt/format.h>
@@ -20,9 +21,13 @@ std::string_view text_of(const MappedFile& file) {
   return {reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()};
 }
 
-std::int64_t count_in(const nlohmann::json& object, const char* key) {
+std::int64_t count_in(const nlohmann::json& object,
+                      const char* key,
+                      std::int64_t low = 0,
+                      std::int64_t high = std::numeric_limits<std::int64_t>::max()) {
   const auto value = object.at(key).get<std::int64_t>();
-  CLS_CHECK(value >= 0, DataError, key, " is ", value);
+  CLS_CHECK(value >= low && value <= high, DataError, key, " is ", value, "; expected ", low,
+            " to ", high);
   return value;
 }
 
@@ -36,9 +41,11 @@ TokenIndex parse(std::string_view text) {
   const auto type = root.at("dtype").get<std::string>();
   CLS_CHECK(type == "u16" || type == "u32", DataError, "dtype is ", type, "; expected u16 or u32");
   index.type = type == "u16" ? TokenType::kU16 : TokenType::kU32;
-  index.vocab_size = count_in(root, "vocab_size");
+  index.vocab_size = count_in(root, "vocab_size", 1, std::numeric_limits<std::int32_t>::max());
   if (!root.at("eos_id").is_null()) {
     index.eos_id = root.at("eos_id").get<std::int32_t>();
+    CLS_CHECK(*index.eos_id >= 0 && *index.eos_id < index.vocab_size, DataError, "eos_id is ",
+              *index.eos_id, "; the vocabulary has ", index.vocab_size, " ids");
   }
   index.tokenizer_sha256 = root.at("tokenizer_sha256").get<std::string>();
   index.source = root.at("source").get<std::string>();

@@ -27,9 +27,9 @@ struct TokenShardEntry {
   std::string documents_xxh3;
 };
 
-/// A store is a folder NAME.tokens with index.json, tokenizer.json where the tokenizer is known,
-/// and per shard shard_%05d.bin (token ids, little endian, no header) and shard_%05d.doc (u64:
-/// documents + 1 offsets into the shard).
+/// A store is a folder NAME.tokens with index.json, tokenizer.json where the tokenizer is known, and per shard
+/// shard_%05d.bin (token ids, little endian, no header) and shard_%05d.doc (u64: documents + 1 offsets into the
+/// shard).
 struct TokenIndex {
   TokenType type = TokenType::kU16;
   std::int64_t vocab_size = 0;
@@ -45,7 +45,7 @@ struct TokenIndex {
                                                std::size_t shard,
                                                const char* suffix);
 
-/// Errors: IoError when it cannot be read; DataError naming the file and what is wrong in it.
+/// Errors:  IoError when it cannot be read; DataError naming the file and what is wrong in it.
 [[nodiscard]] TokenIndex read_token_index(const std::filesystem::path& store);
 [[nodiscard]] std::string token_index_json(const TokenIndex& index);
 

@@ -3,6 +3,7 @@
 #include "data/token_store.h"
 
 #include <algorithm>
+#include <limits>
 #include <string_view>
 #include <utility>
 
@@ -26,8 +27,7 @@ const T* ids_of(const TokenShard& shard) {
   return reinterpret_cast<const T*>(shard.token_file.bytes().data() + shard.header_bytes);
 }
 
-// The first id that is not below `limit`, or n. Blocks of fixed length let the compiler use vector
-// instructions.
+// The first id that is not below `limit`, or n. Blocks of fixed length let the compiler use vector instructions.
 template <class T>
 std::int64_t first_not_below(const T* ids, std::int64_t n, std::int64_t limit) {
   constexpr std::int64_t kBlock = 256;
@@ -167,13 +167,12 @@ void TokenStore::check_shard(const TokenShard& shard) const {
 
 void TokenStore::read(std::int64_t first, std::span<std::int32_t> out) const {
   CLS_ASSERT(first >= 0 && first + static_cast<std::int64_t>(out.size()) <= tokens());
-  std::size_t number = 0;
   std::size_t done = 0;
   while (done < out.size()) {
     const std::int64_t position = first + static_cast<std::int64_t>(done);
-    number = static_cast<std::size_t>(std::ranges::upper_bound(token_begin_, position) -
-                                      token_begin_.begin()) -
-             1;
+    const auto number = static_cast<std::size_t>(std::ranges::upper_bound(token_begin_, position) -
+                                                 token_begin_.begin()) -
+                        1;
     const TokenShard& shard = shards_[number];
     const std::int64_t local = position - token_begin_[number];
     const std::size_t count =

@@ -32,20 +32,21 @@ struct TokenShard {
   }
 };
 
-/// The documents of one or more shards, back to back; every position below is in this sequence.
-/// Immutable, thread-safe, mapped: opening reads the files once (all ids are checked against the
-/// vocabulary), later reads touch only their pages.
+/// The documents of one or more shards, back to back; every position below is in this sequence. Immutable,
+/// thread-safe, mapped: opening reads the files once (all ids are checked against the vocabulary), later reads touch
+/// only their pages.
 class TokenStore {
  public:
-  /// Opens NAME.tokens. Errors: IoError for a missing file; DataError naming file, size found and
-  /// size expected, an id beyond the vocabulary, or document offsets that do not rise to the number
-  /// of tokens.
+  /// Opens NAME.tokens.
+  /// Errors:  IoError for a missing file; DataError naming file, size found and size expected, an id beyond the
+  ///          vocabulary, or document offsets that do not rise to the number of tokens.
   [[nodiscard]] static std::shared_ptr<const TokenStore> open(const std::filesystem::path& store);
-  /// Several stores read one after the other. Errors: as above; DataError when their tokenizers or
-  /// vocabularies differ.
+  /// Several stores read one after the other.
+  /// Errors:  as above; DataError when their tokenizers or vocabularies differ.
   [[nodiscard]] static std::shared_ptr<const TokenStore> open(
       std::span<const std::filesystem::path> stores);
-  /// Shards that a reader of another format mapped. Errors: DataError as above.
+  /// Shards that a reader of another format mapped.
+  /// Errors:  DataError as above.
   TokenStore(TokenIndex index, std::vector<TokenShard> shards, std::string tokenizer_json);
 
   [[nodiscard]] std::int64_t tokens() const { return token_begin_.back(); }
@@ -60,11 +61,12 @@ class TokenStore {
   void read(std::int64_t first, std::span<std::int32_t> out) const;
   /// First token of a document; document_begin(documents()) == tokens().
   [[nodiscard]] std::int64_t document_begin(std::int64_t document) const;
-  /// The document that holds a token. Cost: two binary searches.
+  /// The document that holds a token.
+  /// Cost:    two binary searches.
   [[nodiscard]] std::int64_t document_of(std::int64_t token) const;
 
-  /// Compares every file with the checksum in its index. Errors: DataError naming the first file
-  /// that differs.
+  /// Compares every file with the checksum in its index.
+  /// Errors:  DataError naming the first file that differs.
   void verify_checksums() const;
 
  private:

@@ -20,9 +20,8 @@ class TokenStoreWriter {
  public:
   static constexpr std::int64_t kShardTokens = std::int64_t{1} << 28;
 
-  /// Builds in a temporary folder beside `store`. Ids are written as u16 where the vocabulary fits,
-  /// else as u32. Errors: IoError when `store` exists or the folder cannot be made; DataError for
-  /// an empty vocabulary.
+  /// Builds in a temporary folder beside `store`. Ids are written as u16 where the vocabulary fits, else as u32.
+  /// Errors:  IoError when `store` exists or the folder cannot be made; DataError for an empty vocabulary.
   TokenStoreWriter(std::filesystem::path store,
                    const Tokenizer& tokenizer,
                    std::string source,
@@ -38,14 +37,14 @@ class TokenStoreWriter {
   TokenStoreWriter(const TokenStoreWriter&) = delete;
   TokenStoreWriter& operator=(const TokenStoreWriter&) = delete;
 
-  /// Errors: DataError for an id outside the vocabulary; IoError when the disk is full.
+  /// Errors:  DataError for an id outside the vocabulary; IoError when the disk is full.
   void append(std::span<const std::int32_t> ids);
   /// Tokens of the document being written.
   [[nodiscard]] std::int64_t document_tokens() const;
   /// A document without tokens is left out.
   void end_document();
-  /// Ends the last document, syncs the files and gives the store its name. Errors: IoError; also
-  /// when another process published a store of that name meanwhile (then ours is removed).
+  /// Ends the last document, syncs the files and gives the store its name.
+  /// Errors:  IoError; also when another process published a store of that name meanwhile (then ours is removed).
   void publish();
 
  private:

@@ -84,8 +84,9 @@ ValidationSplit split_validation(const std::shared_ptr<const TokenStore>& store,
   const auto share = static_cast<std::int64_t>(std::llround(ratio * static_cast<double>(total)));
   CLS_CHECK(share >= 2 && total - share >= 2, DataError, "data.validation_ratio ", ratio, " of ",
             total, " tokens is ", share,
-            " tokens; training and validation need at least 2 each: change the ratio, set it to 0, "
-            "or give data.validation");
+            "; training and validation need at least 2 tokens each: change the ratio, set it to 0, "
+            "or give "
+            "data.validation");
   std::vector<TokenRun> held_out;
   for (const std::int64_t document : choose_documents(*store, share)) {
     held_out.push_back({store->document_begin(document), store->document_begin(document + 1)});

@@ -19,8 +19,9 @@ struct TokenRun {
   std::int64_t end = 0;
 };
 
-/// Runs of a store, back to back; positions are in the view. A document that a run cuts is a
-/// document of its own here. Cost:    24 bytes a run.
+/// Runs of a store, back to back; positions are in the view. A document that a run cuts is a document of its own
+/// here.
+/// Cost:    24 bytes a run.
 class TokenView {
  public:
   TokenView() = default;
@@ -32,8 +33,7 @@ class TokenView {
   [[nodiscard]] std::int64_t tokens() const { return starts_.back(); }
   /// Tokens [first, first + out.size()).
   void read(std::int64_t first, std::span<std::int32_t> out) const;
-  /// Calls fn(begin, end) for each document that overlaps [first, last), cut to that range, in
-  /// order.
+  /// Calls fn(begin, end) for each document that overlaps [first, last), cut to that range, in order.
   template <class Fn>
   void for_each_document(std::int64_t first, std::int64_t last, const Fn& fn) const;
 
@@ -52,11 +52,10 @@ struct ValidationSplit {
   TokenView validation;
 };
 
-/// Sets aside about `ratio` of the tokens as whole documents, drawn in an order that depends on the
-/// number of documents alone (so every seed has the same validation text). Documents that would
-/// exceed the share are passed over. Where no document fits (a single document, or a few long ones)
-/// the tail of the longest is taken. Errors:  DataError when the share is less than two tokens or
-/// leaves less than two.
+/// Sets aside about `ratio` of the tokens as whole documents, drawn in an order that depends on the number of
+/// documents alone (so every seed has the same validation text). Documents that would exceed the share are passed
+/// over. Where no document fits (a single document, or a few long ones) the tail of the longest is taken.
+/// Errors:  DataError when the share is less than two tokens or leaves less than two.
 [[nodiscard]] ValidationSplit split_validation(const std::shared_ptr<const TokenStore>& store,
                                                double ratio);
 

@@ -26,6 +26,7 @@ std::unique_ptr<Tokenizer> read_byte_tokenizer(std::string_view json) {
   return json == tokenizer->to_json() ? std::move(tokenizer) : nullptr;
 }
 CLS_TOKENIZER_READER(byte, read_byte_tokenizer);
+CLS_REGISTER(Tokenizer, "byte", ByteTokenizer, ByteTokenizerConfig);
 
 }  // namespace
 

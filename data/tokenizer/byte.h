@@ -1,17 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-// The byte tokenizer: one token a byte, and one that ends a document. Needs no file and no
-// training.
+// The byte tokenizer: one token a byte, and one that ends a document. Needs no file and no training.
 #pragma once
 
 #include "data/tokenizer/tokenizer.h"
 
 namespace clausius {
 
-/// Id b is byte b; id 256 is <|endoftext|>. Every byte sequence comes back unchanged, valid UTF-8
-/// or not.
+struct ByteTokenizerConfig {
+  static constexpr std::string_view kDoc = "one token a byte, and one that ends a document";
+  void visit(ConfigVisitor& /*v*/) {}
+};
+
+/// Id b is byte b; id 256 is <|endoftext|>. Every byte sequence comes back unchanged, valid UTF-8 or not.
 class ByteTokenizer final : public Tokenizer {
  public:
   static constexpr std::int32_t kEndOfText = 256;
+
+  ByteTokenizer() = default;
+  explicit ByteTokenizer(const ByteTokenizerConfig& /*config*/) {}
 
   [[nodiscard]] std::string_view kind() const override { return "byte"; }
   [[nodiscard]] std::int64_t vocab_size() const override { return 257; }

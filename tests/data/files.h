@@ -41,8 +41,8 @@ std::shared_ptr<const TokenStore> make_store(const std::filesystem::path& path,
                                              const Documents& documents,
                                              std::int64_t shard_tokens = 1 << 20);
 
-/// `count` documents of 1 to `longest` tokens (pseudo-random lengths); token values count up from 0
-/// through all of them.
+/// `count` documents of 1 to `longest` tokens (pseudo-random lengths); token values count up from 0 through all of
+/// them.
 Documents counting_documents(std::int64_t count, std::int64_t longest, std::string_view name);
 
 /// The message of the error that `fn` throws; fails when it throws none of that type.

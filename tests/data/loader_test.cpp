@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Loader: the same samples on any number of ranks and micro-batches, read ahead or not; resuming;
-// errors.
+// Loader: the same samples on any number of ranks and micro-batches, read ahead or not; resuming; errors.
 #include "data/loader.h"
 
 #include <atomic>

@@ -51,8 +51,8 @@ TEST(Permutation, ReachesHugeSizes) {
   }
 }
 
-// Every item lands everywhere equally often: chi-squared over 1 000 keys with 16 items, 225 degrees
-// of freedom. The bound is five standard deviations of the statistic (mean 225, variance 450).
+// Every item lands everywhere equally often: chi-squared over 1 000 keys with 16 items, 225 degrees of freedom. The
+// bound is five standard deviations of the statistic (mean 225, variance 450).
 TEST(Permutation, PlacesAreUniform) {
   constexpr int kSize = 16;
   constexpr int kKeys = 1000;

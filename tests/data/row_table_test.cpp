@@ -8,7 +8,7 @@
 
 #include <gtest/gtest.h>
 
-#include "data/batch.h"
+#include "core/batch.h"
 #include "tests/data/files.h"
 
 namespace clausius {
@@ -106,9 +106,8 @@ TEST_F(RowTableTest, ChunksDropTails) {
   EXPECT_EQ(table.dropped_tokens(), 3);  // 6, 7 and 8
 }
 
-// What must hold for any documents, packing and length, from the definition: tokens in order, the
-// token after as target unless a document ends there, positions counted from the start of each
-// piece.
+// What must hold for any documents, packing and length, from the definition: tokens in order, the token after as
+// target unless a document ends there, positions counted from the start of each piece.
 class RowProperties
     : public ::testing::TestWithParam<std::tuple<std::int64_t, std::int64_t, std::int64_t>> {};
 

@@ -21,15 +21,23 @@ std::string sample_text(std::size_t size) {
   return text.substr(0, size);
 }
 
+TextConfig config_of(const std::vector<std::filesystem::path>& train, std::int64_t context_length) {
+  TextConfig config;
+  for (const std::filesystem::path& path : train) {
+    config.train.push_back({.path = path});
+  }
+  config.validation_ratio = 0.0;
+  config.context_length = context_length;
+  return config;
+}
+
 TEST(TextData, BatchesDecodeToTheText) {
   const test::TemporaryFolder folder;
   const std::string text = sample_text(1000);
-  const auto data = make_text_dataset({.train = {{.paths = {folder.write("a.txt", text)}}},
-                                       .validation_ratio = 0.0,
-                                       .context_length = 64,
-                                       .packing = Packing::kStream,
-                                       .shuffle = false},
-                                      {.seed = 1});
+  TextConfig config = config_of({folder.write("a.txt", text)}, 64);
+  config.packing = Packing::kStream;
+  config.shuffle = false;
+  const auto data = Choice<Dataset>("text", config).make(DataContext{.seed = 1});
   EXPECT_EQ(data->facts().vocab_size, 257);
   EXPECT_EQ(data->facts().train_samples, 16);
   EXPECT_EQ(data->validation(), nullptr);
@@ -43,11 +51,8 @@ TEST(TextData, BatchesDecodeToTheText) {
 
 TEST(TextData, AnEpochHoldsEveryRowOnceAndRepeatsInAnotherOrder) {
   const test::TemporaryFolder folder;
-  const auto data =
-      make_text_dataset({.train = {{.paths = {folder.write("a.txt", sample_text(3000))}}},
-                         .validation_ratio = 0.0,
-                         .context_length = 16},
-                        {.seed = 1});
+  const TextDataset text(config_of({folder.write("a.txt", sample_text(3000))}, 16), {.seed = 1});
+  const Dataset* data = &text;
   const std::int64_t rows = data->train().epoch_size();
   const auto inputs = [&](std::int64_t epoch) {
     std::vector<std::vector<std::int32_t>> list;

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+// Inside of the CPU attention kernels: tile sizes, small matrix products, arguments as raw
+// pointers. Not for other ops.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+
+#include "core/checked.h"
+#include "core/ops/attention/attention.h"
+#include "core/tensor.h"
+
+namespace clausius::ops::detail {
+
+/// Kernels work on tiles of scores, keys by queries: S^T[key][query], with queries in SIMD lanes.
+/// Row statistics (max, sum, entropy, lse) are then vectors that need no horizontal reduction, and
+/// every product of the backward pass finds its operands as they lie.
+inline constexpr std::int64_t kTileRows = 64;
+inline constexpr std::int64_t kTileKeys = 64;
+/// Tiles that the mask cuts are visited in steps of 16 keys, each with only those rows (multiples
+/// of 16) that see one of them.
+inline constexpr std::int64_t kStep = 16;
+inline constexpr std::int64_t kStepsPerTile = kTileKeys / kStep;
+
+/// Production runs use the defaults; the benchmark and tests switch parts off.
+struct AttentionCpuChoice {
+  bool entropy = true;  // false: no entropy, the ablation of the benchmark
+  bool jit = true;      // false: portable products instead of libxsmm's
+};
+
+/// C[n][m] += (or =) sum_k A[k][m] B[n][k]; rows of A, B, C are lda, ldb, ldc apart; m, n, k are
+/// multiples of 16. T = float, or bf16 where A comes in pairs of k, A[k / 2][m][2] (lda counts
+/// pairs). C is f32.
+template <class T>
+struct TileProduct {
+  using Kernel = void (*)(const T*, const T*, float*);
+  std::int64_t m = 0, n = 0, k = 0, lda = 0, ldb = 0, ldc = 0;
+  bool accumulate = true;
+  /// Null where libxsmm has no code for this machine: the caller then runs a portable loop (f32
+  /// only).
+  Kernel kernel = nullptr;
+
+  [[nodiscard]] static TileProduct make(std::int64_t m,
+                                        std::int64_t n,
+                                        std::int64_t k,
+                                        std::int64_t lda,
+                                        std::int64_t ldb,
+                                        std::int64_t ldc,
+                                        bool accumulate,
+                                        bool jit);
+};
+
+/// True where libxsmm multiplies bf16 on this machine; else bf16 inputs are widened and multiplied
+/// as f32.
+[[nodiscard]] bool has_bf16_products();
+
+/// One product for each number of rows of a tile: [rows / 16 - 1].
+template <class T>
+using ByRows = std::array<TileProduct<T>, kTileRows / kStep>;
+
+/// Rows (b, h, i) of a [B, heads, T, width] or [B, T, heads, width] tensor with dense rows.
+template <class T>
+struct HeadRows {
+  T* data = nullptr;
+  std::int64_t batch = 0, head = 0, row = 0;
+
+  HeadRows() = default;
+  HeadRows(const Tensor& tensor, int head_axis)
+      : data(const_cast<T*>(tensor.data<std::remove_const_t<T>>())),
+        batch(tensor.stride(0)),
+        head(tensor.stride(head_axis)),
+        row(tensor.stride(3 - head_axis)) {}
+  [[nodiscard]] T* at(std::int64_t b, std::int64_t h, std::int64_t i) const {
+    return data + b * batch + h * head + i * row;
+  }
+};
+
+/// Values (b, h, i) of a [B, H, T] tensor, any strides; null for an undefined one.
+struct RowValues {
+  const float* data = nullptr;
+  std::int64_t batch = 0, head = 0, row = 0;
+
+  RowValues() = default;
+  explicit RowValues(const Tensor& tensor) {
+    if (tensor.defined()) {
+      data = tensor.data<float>();
+      batch = tensor.stride(0);
+      head = tensor.stride(1);
+      row = tensor.stride(2);
+    }
+  }
+  [[nodiscard]] float at(std::int64_t b, std::int64_t h, std::int64_t i) const {
+    return data == nullptr ? 0.0F : data[b * batch + h * head + i * row];
+  }
+};
+
+/// Per-head parameters: a scale for each row (1 when undefined) and a sink logit.
+struct HeadParameters {
+  const float* scale = nullptr;
+  std::int64_t scale_head = 0, scale_row = 0;
+  const float* sink = nullptr;
+
+  HeadParameters(const Tensor& scale_tensor, const Tensor& sink_tensor) {
+    if (scale_tensor.defined()) {
+      scale = scale_tensor.data<float>();
+      scale_head = scale_tensor.stride(0);
+      scale_row = scale_tensor.rank() == 2 ? scale_tensor.stride(1) : 0;
+    }
+    sink = sink_tensor.defined() ? sink_tensor.data<float>() : nullptr;
+  }
+  [[nodiscard]] float scale_of(std::int64_t h, std::int64_t i) const {
+    return scale == nullptr ? 1.0F : scale[h * scale_head + i * scale_row];
+  }
+};
+
+template <class In>
+struct ForwardArguments {
+  HeadRows<const In> q, k, v;
+  HeadParameters parameters;
+  const AttentionProblem* problem;
+  AttentionCpuChoice choice;
+  HeadRows<In> y;
+  float* entropy;    // [B, H, T]
+  float* lse;        // [B, H, T]
+  float* block_max;  // [B, H, blocks of 64 queries]: largest visible score
+};
+
+template <class In>
+struct BackwardArguments {
+  HeadRows<const In> q, k, v, dy, y;
+  RowValues dentropy, dlse, entropy, lse;
+  HeadParameters parameters;
+  const AttentionProblem* problem;
+  AttentionCpuChoice choice;
+  std::int64_t splits;  // units that share the query blocks of one (b, g)
+  HeadRows<In> dq, dk, dv;
+  float* row_dscale;  // [B, H, T], or null where there is no scale or sink
+  float* row_dsink;
+};
+
+/// The whole forward kernel, as registered for f32 and bf16.
+void attention_forward_cpu(const AttentionCpuChoice& choice,
+                           const Tensor& q,
+                           const Tensor& k,
+                           const Tensor& v,
+                           const Tensor& scale,
+                           const Tensor& sink,
+                           const AttentionProblem& problem,
+                           Tensor& y,
+                           Tensor& entropy,
+                           Tensor& lse,
+                           Tensor& max_logit);
+
+/// The whole backward kernel.
+void attention_backward_cpu(const AttentionCpuChoice& choice,
+                            const Tensor& dy,
+                            const Tensor& dentropy,
+                            const Tensor& dlse,
+                            const Tensor& q,
+                            const Tensor& k,
+                            const Tensor& v,
+                            const Tensor& scale,
+                            const Tensor& sink,
+                            const Tensor& y,
+                            const Tensor& entropy,
+                            const Tensor& lse,
+                            const AttentionProblem& problem,
+                            Tensor& dq,
+                            Tensor& dk,
+                            Tensor& dv,
+                            Tensor& dscale,
+                            Tensor& dsink);
+
+/// Scratch memory of one work unit, handed out in 64-byte aligned pieces.
+class Scratch {
+ public:
+  explicit Scratch(std::size_t bytes)
+      : memory_(Tensor::empty({static_cast<std::int64_t>(bytes)}, Dtype::kU8)),
+        next_(memory_.raw()) {}
+
+  template <class T>
+  [[nodiscard]] static std::size_t bytes_of(std::int64_t count) {
+    return round_up(static_cast<std::size_t>(count) * sizeof(T), std::size_t{64});
+  }
+  template <class T>
+  [[nodiscard]] T* take(std::int64_t count) {
+    T* piece = reinterpret_cast<T*>(next_);
+    next_ += bytes_of<T>(count);
+    CLS_ASSERT(next_ <= memory_.raw() + memory_.numel());
+    return piece;
+  }
+
+ private:
+  Tensor memory_;
+  std::byte* next_;
+};
+
+/// Which part of a tile is visited: for each step of 16 keys, the rows [begin, end) (multiples of
+/// 16) that may see one of them.
+struct TilePlan {
+  bool full = false;  // every row sees every key: no masks, whole-tile products
+  std::array<std::int64_t, kStepsPerTile> row_begin{}, row_end{};
+
+  [[nodiscard]] bool visits(std::int64_t step, std::int64_t row) const {
+    const auto s = static_cast<std::size_t>(step);
+    return row_begin[s] <= row && row < row_end[s];
+  }
+};
+
+/// `begin`, `end`: bounds of `rows` (a multiple of 16) consecutive rows, ascending.
+[[nodiscard]] TilePlan plan_tile(const std::int32_t* begin,
+                                 const std::int32_t* end,
+                                 std::int64_t rows,
+                                 std::int64_t first_key);
+
+}  // namespace clausius::ops::detail

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// Entropy of every head over a step: exact sums over rows, micro-batches and ranks.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "core/comm/communicator.h"
+#include "layers/telemetry.h"
+
+namespace clausius {
+
+/// What one head did in one step.
+struct HeadEntropy {
+  double entropy_nats = 0;  // mean over the rows that see a key
+  double entropy_normalized =
+      0;  // sum of H / sum of ln(outcomes); 0 where every row has one outcome
+  double max_logit = 0;
+  double rows = 0;
+};
+
+/// [layer][head]; layers without probabilities are empty.
+using EntropyReport = std::vector<std::vector<HeadEntropy>>;
+
+/// Adds up observations; sums in f64, never means of means.
+class EntropyTotals {
+ public:
+  explicit EntropyTotals(std::vector<std::int64_t> heads_per_layer);
+  void reset();
+  void add(const Telemetry& telemetry);
+  /// Sums over all ranks. Collective.
+  void reduce(Communicator& communicator);
+  [[nodiscard]] EntropyReport report() const;
+
+ private:
+  void add_head(std::int64_t head,
+                const AttentionObservation& observation,
+                std::int64_t h,
+                const std::vector<double>& log_outcomes);
+
+  std::vector<std::int64_t> heads_per_layer_;
+  std::vector<std::int64_t> first_head_;
+  Tensor sums_;  // [heads, 3]: entropy, ln of outcomes, rows; f64
+  Tensor max_logits_;
+};
+
+}  // namespace clausius
