@@ -19,7 +19,9 @@ namespace {
 
 struct SoftmaxAttentionConfig {
   static constexpr std::string_view kDoc = "Softmax attention, causal, grouped heads, every head's entropy reported.";
-  static MixerTraits facts() { return {.has_probabilities = true, .isolates_documents = true, .takes_rope = true}; }
+  [[nodiscard]] MixerTraits facts(const LayerShape& shape) const {
+    return {.has_probabilities = true, .isolates_documents = true, .takes_rope = true, .rope_dim = head_dim.value_or(shape.head_dim)};
+  }
 
   std::optional<std::int64_t> num_heads;
   std::optional<std::int64_t> num_kv_heads;
@@ -41,6 +43,11 @@ struct SoftmaxAttentionConfig {
         "softmax_scale", softmax_scale, [&] { return 1.0 / std::sqrt(static_cast<double>(head_dim.value_or(shape.head_dim))); },
         "head_dim^-1/2", "multiplies q k^T", positive);
     v.field("dropout", dropout, "share of the probabilities set to zero in training, after the entropy is taken", zero_to_one);
+  }
+  void validate(const ConfigCheck& check, const LayerShape& shape) const {
+    const std::int64_t query_heads = num_heads.value_or(shape.num_heads);
+    const std::int64_t key_heads = num_kv_heads.value_or(shape.num_kv_heads);
+    check.that(query_heads % key_heads == 0, "num_kv_heads", key_heads, " does not divide num_heads ", query_heads);
   }
 };
 
