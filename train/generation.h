@@ -29,13 +29,16 @@ struct GenerationOptions {
 
 /// Picks a token: logits / temperature, top_k, then top_p, then one uniform number from (seed, position).
 /// Ties go to the lower id. Errors: ConfigError for options out of range; GuardError when a logit is NaN.
-[[nodiscard]] std::int32_t sample_token(const Tensor& logits_V, const GenerationOptions& options, std::int64_t position);
+[[nodiscard]] std::int32_t sample_token(const Tensor& logits_V,
+                                        const GenerationOptions& options,
+                                        std::int64_t position);
 
 /// Continues `prompt`, which must not be empty. `on_token` sees each new token at once. Keys and values (or states) are kept, so the cost
 /// of a token does not include the ones before it beyond attention itself.
-[[nodiscard]] std::vector<std::int32_t> generate(LanguageModel& model,
-                                                 const std::vector<std::int32_t>& prompt,
-                                                 const GenerationOptions& options,
-                                                 const std::function<void(std::int32_t)>& on_token = {});
+[[nodiscard]] std::vector<std::int32_t> generate(
+    LanguageModel& model,
+    const std::vector<std::int32_t>& prompt,
+    const GenerationOptions& options,
+    const std::function<void(std::int32_t)>& on_token = {});
 
 }  // namespace clausius

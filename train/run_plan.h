@@ -29,6 +29,9 @@ struct RunPlan {
 };
 
 /// Errors: ConfigError where the recipe's numbers do not fit the data or the ranks.
-[[nodiscard]] RunPlan plan_run(const Recipe& recipe, const DataFacts& data, int ranks, int cores_per_rank);
+[[nodiscard]] RunPlan plan_run(const Recipe& recipe,
+                               const DataFacts& data,
+                               int ranks,
+                               int cores_per_rank);
 
 }  // namespace clausius

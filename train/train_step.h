@@ -30,13 +30,23 @@ struct StepOutcome {
 /// Loss of the step = sum of token losses / valid tokens of the global batch, whatever the split into micro-batches and ranks.
 class TrainStep {
  public:
-  TrainStep(Model& model, Optimizer& optimizer, GradientReducer& reducer, Communicator& communicator, const TrainStepOptions& options);
+  TrainStep(Model& model,
+            Optimizer& optimizer,
+            GradientReducer& reducer,
+            Communicator& communicator,
+            const TrainStepOptions& options);
 
   /// `data`: this rank's part of the step; `step` from 1. Entropies of all its rows are added to `entropy`. Collective.
-  [[nodiscard]] StepOutcome run(const LoadedStep& data, std::int64_t step, double lr, EntropyTotals& entropy);
+  [[nodiscard]] StepOutcome run(const LoadedStep& data,
+                                std::int64_t step,
+                                double lr,
+                                EntropyTotals& entropy);
 
  private:
-  [[nodiscard]] double forward_backward(const LoadedStep& data, std::int64_t step, double global_weight, EntropyTotals& entropy);
+  [[nodiscard]] double forward_backward(const LoadedStep& data,
+                                        std::int64_t step,
+                                        double global_weight,
+                                        EntropyTotals& entropy);
   [[nodiscard]] double gradient_norm() const;
 
   Model& model_;

@@ -17,7 +17,9 @@
 namespace clausius {
 
 enum class Recompute { kNone, kBlock };
-constexpr auto words_of(Recompute /*unused*/) { return words("none", "block"); }
+constexpr auto words_of(Recompute /*unused*/) {
+  return words("none", "block");
+}
 
 /// How one forward pass is run.
 struct ForwardOptions {
@@ -49,7 +51,8 @@ class Model {
   Model& operator=(const Model&) = delete;
   virtual ~Model() = default;
 
-  [[nodiscard]] virtual ForwardLoss forward_loss(const Batch& batch, const ForwardOptions& options) = 0;
+  [[nodiscard]] virtual ForwardLoss forward_loss(const Batch& batch,
+                                                 const ForwardOptions& options) = 0;
   [[nodiscard]] virtual ParameterStore& parameters() = 0;
   /// Heads of each layer whose entropy is reported, 0 for layers whose mixer has no probabilities.
   [[nodiscard]] virtual std::vector<std::int64_t> heads_per_layer() const = 0;
@@ -76,7 +79,8 @@ class LanguageModel : public Model {
   /// Logits of every position, f32: for comparison with other programs.
   /// Shapes:  tokens_BT i32 -> (B, T, V)
   [[nodiscard]] virtual Tensor logits(const Tensor& tokens_BT) = 0;
-  [[nodiscard]] virtual std::unique_ptr<GenerationState> start(std::int64_t batch, std::int64_t capacity) const = 0;
+  [[nodiscard]] virtual std::unique_ptr<GenerationState> start(std::int64_t batch,
+                                                               std::int64_t capacity) const = 0;
   /// Appends tokens to the running sequences and returns the logits after the last one, f32.
   /// Shapes:  tokens_BT i32 -> (B, V)
   [[nodiscard]] virtual Tensor next_logits(const Tensor& tokens_BT, GenerationState& state) = 0;

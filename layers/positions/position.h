@@ -32,7 +32,9 @@ class Position {
   /// x + position, for kinds on the input.
   [[nodiscard]] virtual Variable add(const Variable& x_BTM, const SequenceContext& context) const;
   /// The table of a rotation over `head_dim` for positions below `count`, in `dtype`; undefined tensors from kinds on the input.
-  [[nodiscard]] virtual ops::RopeTable table(std::int64_t head_dim, std::int64_t count, Dtype dtype) const;
+  [[nodiscard]] virtual ops::RopeTable table(std::int64_t head_dim,
+                                             std::int64_t count,
+                                             Dtype dtype) const;
 };
 
 template <>
