@@ -75,11 +75,9 @@ void Trainer::build() {
   }
   const DataFacts& facts = p.data->facts();
   p.plan = plan_run(recipe_, facts, communicator_.size(), communicator_.cores_per_rank());
-  const Dtype compute = recipe_.precision == Precision::kBf16 ? Dtype::kBf16 : Dtype::kF32;
-  p.model = recipe_.model.make(ModelContext{.vocab_size = facts.vocab_size,
-                                            .context_length = facts.context_length,
-                                            .seed = static_cast<std::uint64_t>(recipe_.seed),
-                                            .compute = compute});
+  recipe_.tokenizer_vocab_size = facts.vocab_size;
+  const ModelContext context = recipe_.model_context();
+  p.model = recipe_.model.make(context);
   p.model->parameters().allocate_gradients();
   p.objective = recipe_.objective.make();
   p.optimizer = recipe_.optimizer.make(p.model->parameters());
@@ -92,7 +90,7 @@ void Trainer::build() {
                                                    .clip_norm = recipe_.train.clip_norm,
                                                    .recompute = recipe_.train.recompute});
   p.entropy = std::make_unique<EntropyTotals>(p.model->heads_per_layer());
-  p.peak_flops = communicator_.all_reduce(measure_gemm_peak(compute), ReduceOp::kSum, "peak");
+  p.peak_flops = communicator_.all_reduce(measure_gemm_peak(context.compute), ReduceOp::kSum, "peak");
   open_run();
 }
 
