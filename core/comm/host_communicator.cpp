@@ -106,8 +106,7 @@ class HostCommunicator final : public Communicator {
     std::string label =
         what.empty() ? std::string(collective) : concat(collective, " '", what, "'");
     return queue_->submit([this, label = std::move(label), call = std::move(call)] {
-      const std::string where = concat("rank ", rank_, ", ", label);
-      const ErrorFrame frame(where);
+      const ErrorFrame frame(label);
       const Watchdog::Scope scope(watchdog_, label);
       call();
     });

@@ -56,6 +56,13 @@ LibraryLock::LibraryLock() : lock_(library_mutex()) {
   static_cast<void>(silenced);
 }
 
+void close_quietly(File& file) {
+  const LibraryLock lock;
+  if (file.reset() < 0) {
+    H5Eclear2(H5E_DEFAULT);
+  }
+}
+
 void fail(const std::filesystem::path& file, std::string_view action, std::string_view object) {
   const std::string reason = take_reason();
   throw IoError(object.empty()
