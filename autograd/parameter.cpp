@@ -6,6 +6,7 @@
 
 #include "autograd/tape.h"
 #include "core/checked.h"
+#include "core/dry_run.h"
 #include "core/error.h"
 #include "core/random.h"
 
@@ -86,7 +87,9 @@ void ParameterStore::allocate() {
     parameter.value_ =
         copied ? compute_copy_.slice(0, parameter.offset_, end).reshape(parameter.shape_)
                : parameter.master_;
-    parameter.initialize_(parameter.master_);
+    if (!in_dry_run()) {
+      parameter.initialize_(parameter.master_);
+    }
     parameter.initialize_ = nullptr;
   }
   refresh_compute_copy();

@@ -104,7 +104,7 @@ class ParameterStore {
                  std::function<void(Tensor&)> initialize);
   /// Another name for a parameter (a tied weight); checkpoints store it as an alias.
   void add_alias(const std::string& path, const Parameter& parameter);
-  /// Lays out the buffers and initializes every parameter.
+  /// Lays out the buffers and initializes every parameter (in a dry run: the layout alone).
   void allocate();
   /// Makes the gradient buffer (training only).
   void allocate_gradients();

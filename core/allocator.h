@@ -24,7 +24,7 @@ class Allocator {
   virtual ~Allocator() = default;
 
   /// 64-byte aligned, uninitialised. Errors: MemoryError naming the size asked for and the bytes in
-  /// use.
+  /// use. In a dry run: address space without memory.
   [[nodiscard]] virtual void* allocate(std::size_t bytes) = 0;
   virtual void release(void* pointer, std::size_t bytes) noexcept = 0;
   [[nodiscard]] virtual MemoryStats stats() const = 0;
@@ -32,6 +32,8 @@ class Allocator {
   virtual void reset_peak() = 0;
   /// Returns cached free blocks to the system.
   virtual void trim() = 0;
+  /// From now on more than this in use is a MemoryError: said in time, where the system would end the process.
+  virtual void set_limit(std::size_t bytes) = 0;
 };
 
 /// The allocator of a device. Errors: DeviceError for a device this build has not.

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "core/device.h"
+#include "core/dry_run.h"
 #include "core/dtype.h"
 #include "core/error.h"
 #include "core/macros.h"
@@ -45,7 +46,7 @@ class KernelTable;
 /// says otherwise) and plain values. Choice on the CPU: f64 runs reference<double>; f32 and bf16
 /// run the registered kernel, else reference<float> (bf16 through f32 copies of its bf16
 /// arguments). On other devices a missing kernel is an UnsupportedError naming op, device and
-/// element type.
+/// element type. In a dry run nothing runs.
 template <class... Args>
 class KernelTable<void(Args...)> final : public KernelTableBase {
  public:
@@ -62,6 +63,9 @@ class KernelTable<void(Args...)> final : public KernelTableBase {
 
   void run(Device device, Dtype dtype, std::type_identity_t<Args>... args) const {
     const ErrorFrame frame(op());
+    if (in_dry_run()) {
+      return;
+    }
     if (device.kind == DeviceKind::kCpu && dtype == Dtype::kF64) {
       return reference_f64_(args...);
     }
@@ -137,6 +141,7 @@ struct KernelRegistrar {
 }  // namespace clausius
 
 /// CLS_KERNEL(softmax_forward, kCpu, kF32, softmax_forward_cpu<float>) fills `softmax_forward_kernels()` before main.
-#define CLS_KERNEL(op, device, dtype, ...)                                                    \
-  static const ::clausius::detail::KernelRegistrar CLS_CONCAT(op##_registrar_, __COUNTER__)(  \
-      ::clausius::ops::op##_kernels(), ::clausius::DeviceKind::device, ::clausius::Dtype::dtype, __VA_ARGS__)
+#define CLS_KERNEL(op, device, dtype, ...)                                                       \
+  static const ::clausius::detail::KernelRegistrar CLS_CONCAT(op##_registrar_, __COUNTER__)(     \
+      ::clausius::ops::op##_kernels(), ::clausius::DeviceKind::device, ::clausius::Dtype::dtype, \
+      __VA_ARGS__)

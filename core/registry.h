@@ -114,7 +114,7 @@ class KindEntry<Base, Type, Config, Product(Args...)> final : public KindWith<Ba
       using Facts = typename RegistryTraits<Base>::Facts;
       if constexpr (requires { this->config.facts(context); }) {
         *static_cast<Facts*>(facts) = this->config.facts(context);
-      } else {
+      } else if constexpr (requires { this->config.facts(); }) {
         *static_cast<Facts*>(facts) = this->config.facts();
       }
     }

@@ -82,6 +82,8 @@ struct DataTraits {
   bool has_validation = false;
   /// Batches read ahead.
   std::int64_t prefetch = 2;
+  /// Tokens there are, where the recipe alone says it; 0: the files do.
+  std::int64_t vocab_size = 0;
 };
 
 template <>

@@ -38,6 +38,12 @@ void TextConfig::visit(ConfigVisitor& v) {
   v.field("documents", text.documents, "what one document is in plain text");
 }
 
+DataTraits TextConfig::facts() const {
+  DataTraits traits = LanguageConfig::facts();
+  traits.vocab_size = tokenizer.facts().vocab_size;
+  return traits;
+}
+
 TextDataset::TextDataset(const TextConfig& config, const DataContext& context)
     : TokenDataset(plan_of(config, context)) {}
 

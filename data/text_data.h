@@ -18,6 +18,7 @@ struct TextConfig : LanguageConfig {
   TextRules text{};
 
   void visit(ConfigVisitor& v);
+  [[nodiscard]] DataTraits facts() const;
 };
 
 class TextDataset final : public TokenDataset {

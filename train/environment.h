@@ -14,6 +14,9 @@ namespace clausius {
 /// Variables of libraries that change speed or bits, where they are set: we read none of them ourselves.
 [[nodiscard]] std::vector<std::pair<std::string, std::string>> library_variables();
 
+/// What about this machine or session would make runs slow or keep them from starting.
+[[nodiscard]] std::vector<std::string> environment_warnings();
+
 /// environment.json: version, commit, machine, libraries, ranks, and what every machine-dependent `auto` became.
 [[nodiscard]] std::string environment_json(const Communicator& communicator, const RunPlan& plan);
 

@@ -4,25 +4,34 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstring>
 #include <fstream>
 #include <unistd.h>
 
-#include "core/ops/matmul/matmul.h"
+#include "core/ops/matmul/gemm_ceiling.h"
+#include "core/parallel.h"
+#include "core/tensor.h"
 
 namespace clausius {
 
 double measure_gemm_peak(Dtype dtype) {
-  constexpr std::int64_t kSize = 1024;
+  return ops::measure_gemm_ceiling(dtype).best();
+}
+
+double measure_copy_bandwidth() {
+  constexpr std::int64_t kElements = std::int64_t{32} << 20;
   constexpr int kRepeats = 6;
-  const Tensor a = Tensor::full({kSize, kSize}, 0.5, dtype);
-  const Tensor b = Tensor::full({kSize, kSize}, 0.25, dtype);
-  Tensor c = Tensor::empty({kSize, kSize}, Dtype::kF32);
+  const Tensor from = Tensor::full({kElements}, 1.0, Dtype::kF32);
+  Tensor to = Tensor::full({kElements}, 0.0, Dtype::kF32);
   double best = 0;
   for (int i = 0; i < kRepeats; ++i) {
     const auto start = std::chrono::steady_clock::now();
-    ops::matmul(a, b, c);
+    parallel_for(kElements, 1 << 16, [&](std::int64_t begin, std::int64_t end) {
+      std::memcpy(to.data<float>() + begin, from.data<float>() + begin,
+                  static_cast<std::size_t>(end - begin) * sizeof(float));
+    });
     const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
-    best = std::max(best, 2.0 * kSize * kSize * kSize / elapsed.count());
+    best = std::max(best, 2.0 * static_cast<double>(from.bytes()) / elapsed.count());
   }
   return best;
 }

@@ -9,9 +9,12 @@
 
 namespace clausius {
 
-/// FLOP/s of a large matrix product on this rank's threads, best of a few: the ceiling that `fraction_of_peak` divides by.
-/// Cost: about 50 ms.
+/// FLOP/s of matrix products on this rank's threads, the better of oneDNN's large and libxsmm's small ones: the ceiling that
+/// `fraction_of_peak` divides by. Cost: about 200 ms.
 [[nodiscard]] double measure_gemm_peak(Dtype dtype);
+
+/// Bytes read plus written a second by a large copy on this rank's threads, best of a few. Cost: about 300 ms, 256 MiB.
+[[nodiscard]] double measure_copy_bandwidth();
 
 /// Bytes of memory this process may use: the least of physical memory and control-group limits.
 [[nodiscard]] std::int64_t available_memory_bytes();

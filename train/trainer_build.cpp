@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "core/allocator.h"
 #include "core/checked.h"
 #include "core/error.h"
 #include "core/io/atomic_file.h"
@@ -98,6 +99,8 @@ void Trainer::build_model() {
   p.flops_per_token = 3.0 * cost.matmul_flops_per_token + 3.5 * cost.attention_flops_per_token;
   p.peak_flops = communicator_.all_reduce(measure_gemm_peak(p.model->parameters().compute_dtype()),
                                           ReduceOp::kSum, "peak");
+  // The measurement is no part of the run's memory.
+  allocator(kCpu).reset_peak();
 }
 
 void Trainer::resume() {

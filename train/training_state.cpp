@@ -94,19 +94,26 @@ LanguageModel& LoadedModel::language_model() const {
   return *language;
 }
 
+Recipe recipe_of(const Checkpoint& checkpoint,
+                 const std::filesystem::path& file,
+                 const std::vector<std::string>& overrides) {
+  const auto text = checkpoint.texts.find("recipe");
+  CLS_CHECK(text != checkpoint.texts.end(), DataError, file.string(), ": holds no recipe");
+  Recipe recipe = parse_recipe(text->second, "the recipe in " + file.string(),
+                               std::filesystem::current_path(), overrides);
+  const auto vocabulary = checkpoint.values.find("vocab_size");
+  if (vocabulary != checkpoint.values.end()) {
+    recipe.tokenizer_vocab_size = std::get<std::int64_t>(vocabulary->second);
+  }
+  return recipe;
+}
+
 LoadedModel load_model(const std::filesystem::path& file_or_run,
                        const std::vector<std::string>& overrides) {
   LoadedModel loaded;
   loaded.path = find_checkpoint(file_or_run);
   const Checkpoint checkpoint = read_checkpoint(loaded.path, {.optimizer = false});
-  const auto recipe = checkpoint.texts.find("recipe");
-  CLS_CHECK(recipe != checkpoint.texts.end(), DataError, loaded.path.string(), ": holds no recipe");
-  loaded.recipe = parse_recipe(recipe->second, "the recipe in " + loaded.path.string(),
-                               std::filesystem::current_path(), overrides);
-  const auto vocabulary = checkpoint.values.find("vocab_size");
-  if (vocabulary != checkpoint.values.end()) {
-    loaded.recipe.tokenizer_vocab_size = std::get<std::int64_t>(vocabulary->second);
-  }
+  loaded.recipe = recipe_of(checkpoint, loaded.path, overrides);
   const auto tokenizer = checkpoint.texts.find("tokenizer");
   if (tokenizer != checkpoint.texts.end()) {
     loaded.tokenizer = Tokenizer::from_json(tokenizer->second);

@@ -50,6 +50,11 @@ struct LoadedModel {
   [[nodiscard]] LanguageModel& language_model() const;
 };
 
+/// The recipe that a checkpoint carries, ready to make its model. Errors: DataError when it carries none; ConfigError.
+[[nodiscard]] Recipe recipe_of(const Checkpoint& checkpoint,
+                               const std::filesystem::path& file,
+                               const std::vector<std::string>& overrides = {});
+
 /// Reads recipe, tokenizer and parameters of a checkpoint (or of a run's newest). `overrides` change the recipe.
 /// Errors: IoError, DataError, ConfigError.
 [[nodiscard]] LoadedModel load_model(const std::filesystem::path& file_or_run,

@@ -11,6 +11,7 @@
 
 #include "core/checked.h"
 #include "core/comm/transport.h"
+#include "core/libraries.h"
 
 namespace clausius::detail {
 namespace {
@@ -209,6 +210,16 @@ class MpiTransport final : public Transport {
   int local_size_ = 1;
   int cores_ = 1;
 };
+
+// May be asked for before MPI starts; the rest of the text is about who packaged it.
+std::string mpi_version() {
+  std::array<char, MPI_MAX_LIBRARY_VERSION_STRING> text{};
+  int length = 0;
+  MPI_Get_library_version(text.data(), &length);
+  const std::string whole(text.data(), static_cast<std::size_t>(length));
+  return whole.substr(0, whole.find_first_of(",\n"));
+}
+CLS_LIBRARY("MPI", mpi_version);
 
 }  // namespace
 

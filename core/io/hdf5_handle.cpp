@@ -6,6 +6,7 @@
 
 #include "core/checked.h"
 #include "core/error.h"
+#include "core/libraries.h"
 
 namespace clausius::detail::h5 {
 namespace {
@@ -14,6 +15,16 @@ std::recursive_mutex& library_mutex() {
   static std::recursive_mutex mutex;
   return mutex;
 }
+
+std::string hdf5_version() {
+  unsigned major = 0;
+  unsigned minor = 0;
+  unsigned release = 0;
+  const std::lock_guard lock(library_mutex());
+  H5get_libversion(&major, &minor, &release);
+  return concat(major, ".", minor, ".", release);
+}
+CLS_LIBRARY("HDF5", hdf5_version);
 
 struct Reasons {
   std::string first;  // of the innermost call: what really happened

@@ -8,6 +8,7 @@ namespace clausius {
 
 struct ByteTokenizerConfig {
   static constexpr std::string_view kDoc = "one token a byte, and one that ends a document";
+  static TokenizerTraits facts() { return {.vocab_size = 257}; }
   void visit(ConfigVisitor& /*v*/) {}
 };
 
@@ -20,7 +21,9 @@ class ByteTokenizer final : public Tokenizer {
   explicit ByteTokenizer(const ByteTokenizerConfig& /*config*/) {}
 
   [[nodiscard]] std::string_view kind() const override { return "byte"; }
-  [[nodiscard]] std::int64_t vocab_size() const override { return 257; }
+  [[nodiscard]] std::int64_t vocab_size() const override {
+    return ByteTokenizerConfig::facts().vocab_size;
+  }
   [[nodiscard]] std::optional<std::int32_t> eos_id() const override { return kEndOfText; }
   [[nodiscard]] std::optional<std::int32_t> bos_id() const override { return std::nullopt; }
   [[nodiscard]] bool is_special(std::int32_t id) const override { return id == kEndOfText; }

@@ -56,11 +56,17 @@ class Tokenizer {
   [[nodiscard]] static std::unique_ptr<Tokenizer> from_json(std::string_view json);
 };
 
+/// What is known of a tokenizer before its files are opened. Configs may say it: `TokenizerTraits facts() const`.
+struct TokenizerTraits {
+  std::int64_t vocab_size = 0;  // 0 = not known yet
+};
+
 /// Kinds register themselves by name (recipe key data.tokenizer).
 template <>
 struct RegistryTraits<Tokenizer> {
   static constexpr std::string_view kFamily = "tokenizer";
   using Context = NoContext;
+  using Facts = TokenizerTraits;
   using Make = std::unique_ptr<Tokenizer>();
 };
 

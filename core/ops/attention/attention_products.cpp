@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "core/checked.h"
+#include "core/libraries.h"
 #include "core/ops/attention/attention_cpu.h"
 
 #if defined(__x86_64__)
@@ -11,6 +12,15 @@
 #endif
 
 namespace clausius::ops::detail {
+
+#if defined(__x86_64__)
+namespace {
+std::string libxsmm_version() {
+  return concat(LIBXSMM_VERSION, ", ", libxsmm_get_target_arch());
+}
+CLS_LIBRARY("libxsmm", libxsmm_version);
+}  // namespace
+#endif
 
 template <class T>
 TileProduct<T> TileProduct<T>::make(std::int64_t m,

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <type_traits>
 
+#include "core/dry_run.h"
 #include "core/parallel.h"
 
 namespace clausius::ops {
@@ -79,12 +80,17 @@ void copy_rows(const Tensor& source, Tensor& destination) {
   });
 }
 
+// In a dry run integers, which steer the program, are still real.
+bool skipped(const Tensor& destination) {
+  return in_dry_run() && is_floating(destination.dtype());
+}
+
 }  // namespace
 
 void copy(const Tensor& source, Tensor& destination) {
   CLS_CHECK(source.shape() == destination.shape(), ShapeError, "copy of shape ", source.shape(),
             " into shape ", destination.shape());
-  if (source.numel() == 0) {
+  if (source.numel() == 0 || skipped(destination)) {
     return;
   }
   Tensor from = source;
@@ -103,6 +109,9 @@ void copy(const Tensor& source, Tensor& destination) {
 }
 
 void fill(Tensor& destination, double value) {
+  if (skipped(destination)) {
+    return;
+  }
   with_type(destination.dtype(), [&](auto type) {
     using T = decltype(type);
     const T element = convert<T>(value);

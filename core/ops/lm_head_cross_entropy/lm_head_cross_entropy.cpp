@@ -2,6 +2,13 @@
 // Checks, allocation and dispatch of lm_head_cross_entropy.
 #include "core/ops/lm_head_cross_entropy/lm_head_cross_entropy.h"
 
+#include <algorithm>
+#include <iterator>
+#include <span>
+#include <vector>
+
+#include "core/checked.h"
+#include "core/dry_run.h"
 #include "core/ops/lm_head_cross_entropy/lm_head_cross_entropy_reference.h"
 #include "core/ops/matmul/as_matrix.h"
 
@@ -52,7 +59,38 @@ void check_operands(const Tensor& x,
   }
 }
 
+// In a dry run: takes and returns what the CPU kernel holds while it runs (a chunk of logits; where some targets are ignored,
+// also the counted rows of x and of its gradient).
+void touch_kernel_memory(const Tensor& x_NM,
+                         std::int64_t vocabulary,
+                         const Tensor& targets_N,
+                         const LmHeadOptions& options) {
+  const std::span<const std::int32_t> targets = targets_N.span<std::int32_t>();
+  const std::int64_t counted = std::ssize(targets) - std::ranges::count(targets, kIgnoredTarget);
+  std::vector<Tensor> held;
+  if (counted < x_NM.size(0)) {
+    held.push_back(Tensor::empty({counted, x_NM.size(1)}, x_NM.dtype(), x_NM.device()));
+    if (options.dx) {
+      held.push_back(held.front().clone());
+    }
+  }
+  const std::int64_t rows = lm_head_chunk_rows(counted, vocabulary, options.chunk_bytes);
+  held.push_back(Tensor::empty({rows, vocabulary}, Dtype::kF32, x_NM.device()));
+}
+
 }  // namespace
+
+std::int64_t lm_head_chunk_rows(std::int64_t tokens,
+                                std::int64_t vocabulary,
+                                std::int64_t chunk_bytes) {
+  if (tokens == 0) {
+    return 0;
+  }
+  const std::int64_t row_bytes = vocabulary * static_cast<std::int64_t>(sizeof(float));
+  const std::int64_t most = std::max<std::int64_t>(1, chunk_bytes / row_bytes);
+  const std::int64_t even = div_ceil(tokens, div_ceil(tokens, most));
+  return std::min(most, round_up(even, std::int64_t{16}));
+}
 
 LmHeadCrossEntropyKernels& lm_head_cross_entropy_kernels() {
   static LmHeadCrossEntropyKernels table("lm_head_cross_entropy",
@@ -86,6 +124,9 @@ LmHeadLoss lm_head_cross_entropy(const Tensor& x,
       loss.dweight_VM.fill(0.0);
     }
     return loss;
+  }
+  if (in_dry_run()) {
+    touch_kernel_memory(x_NM, weight_VM.size(0), targets_N, options);
   }
   Tensor dx_NM = options.dx ? as_matrix(loss.dx) : Tensor();
   lm_head_cross_entropy_kernels().run(x.device(), x.dtype(), x_NM, weight_VM, targets_N, weights_N,

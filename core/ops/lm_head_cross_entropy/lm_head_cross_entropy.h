@@ -24,6 +24,11 @@ struct LmHeadLoss {
   Tensor dweight_VM;  // likewise
 };
 
+/// Tokens whose logits are held at a time: as many as fit, in chunks of nearly one size, as a short last one would waste its products.
+[[nodiscard]] std::int64_t lm_head_chunk_rows(std::int64_t tokens,
+                                              std::int64_t vocabulary,
+                                              std::int64_t chunk_bytes);
+
 /// loss_sum = sum over tokens of token_weight * token_loss; token_loss = lse - logit[target], logits = x weight^T.
 /// Shapes:  x (.., M), weight [V, M], targets (..) i32, token_weights (..) or undefined (all 1)
 ///          -> token_loss and lse [N], N the number of tokens; dx like x; dweight [V, M]

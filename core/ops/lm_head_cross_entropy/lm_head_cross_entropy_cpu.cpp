@@ -61,12 +61,9 @@ class ChunkedHead {
         dx_KM_(dx_KM),
         dweight_VM_(dweight_VM),
         vocabulary_(weight_VM.size(0)) {
-    const std::int64_t row_bytes = vocabulary_ * static_cast<std::int64_t>(sizeof(float));
-    const std::int64_t most = std::max<std::int64_t>(1, chunk_bytes / row_bytes);
-    // Chunks of one size: a short last one would waste its products.
-    const std::int64_t even = div_ceil(x_KM.size(0), div_ceil(x_KM.size(0), most));
-    rows_ = std::min(most, round_up(even, std::int64_t{16}));
-    logits_ = std::make_shared<Storage>(static_cast<std::size_t>(rows_ * row_bytes), kCpu);
+    rows_ = lm_head_chunk_rows(x_KM.size(0), vocabulary_, chunk_bytes);
+    logits_ = std::make_shared<Storage>(
+        static_cast<std::size_t>(rows_ * vocabulary_) * sizeof(float), kCpu);
     if (dx_KM || dweight_VM) {
       gradient_ = x_KM.dtype() == Dtype::kBf16 ? RowGradient::kBf16 : RowGradient::kF32;
     }

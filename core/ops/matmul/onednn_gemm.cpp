@@ -10,6 +10,7 @@
 
 #include <oneapi/dnnl/dnnl.hpp>
 
+#include "core/libraries.h"
 #include "core/storage.h"
 
 namespace clausius::ops::detail {
@@ -156,4 +157,31 @@ bool onednn_gemm(const GemmProblem& problem, const GemmPointers& data, float alp
   return true;
 }
 
+namespace {
+
+std::string_view name_of(dnnl_cpu_isa_t isa) {
+  switch (isa) {
+    case dnnl_cpu_isa_avx512_core_amx:
+      return "AVX-512 with AMX";
+    case dnnl_cpu_isa_avx512_core_bf16:
+      return "AVX-512 with bf16";
+    case dnnl_cpu_isa_avx512_core_vnni:
+    case dnnl_cpu_isa_avx512_core:
+      return "AVX-512";
+    case dnnl_cpu_isa_avx2_vnni:
+    case dnnl_cpu_isa_avx2:
+      return "AVX2";
+    default:
+      return "below AVX2";
+  }
+}
+
+std::string onednn_version() {
+  const dnnl_version_t* version = dnnl_version();
+  return concat(version->major, ".", version->minor, ".", version->patch, ", ",
+                name_of(dnnl_get_effective_cpu_isa()));
+}
+CLS_LIBRARY("oneDNN", onednn_version);
+
+}  // namespace
 }  // namespace clausius::ops::detail

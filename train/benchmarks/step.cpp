@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+// Timing whole steps.
+#include "train/benchmarks/step.h"
+
+#include <algorithm>
+#include <chrono>
+#include <sys/resource.h>
+#include <vector>
+
+#include "core/allocator.h"
+#include "core/parallel.h"
+#include "train/gradient_reducer.h"
+#include "train/synthetic_batch.h"
+#include "train/train_step.h"
+
+namespace clausius {
+namespace {
+
+constexpr std::int64_t kTokens = 4096;
+constexpr std::int64_t kBytes = 256;
+
+std::int64_t peak_resident_bytes() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<std::int64_t>(usage.ru_maxrss) * 1024;
+}
+
+}  // namespace
+
+StepBenchmark benchmark_step(const Recipe& original, const StepBenchmarkOptions& options) {
+  Recipe recipe = original;
+  recipe.tokenizer_vocab_size = kBytes;
+  const std::unique_ptr<Communicator> communicator = make_communicator();
+  const std::unique_ptr<Model> model = recipe.model.make(recipe.model_context());
+  auto* language = dynamic_cast<LanguageModel*>(model.get());
+  CLS_CHECK(language != nullptr, ConfigError, recipe.name, ": model kind '", recipe.model.kind(),
+            "' does not read tokens");
+  ParameterStore& store = model->parameters();
+  store.allocate_gradients();
+  const std::unique_ptr<Optimizer> optimizer = recipe.optimizer.make(store);
+  GradientReducer reducer(store, *communicator, std::int64_t{8} << 20);
+  TrainStep step(*model, *optimizer, reducer, *communicator,
+                 {.seed = static_cast<std::uint64_t>(recipe.seed),
+                  .clip_norm = recipe.train.clip_norm,
+                  .recompute = recipe.train.recompute});
+  EntropyTotals entropy(model->heads_per_layer());
+
+  StepBenchmark result{.recipe = recipe.name,
+                       .dtype = store.compute_dtype(),
+                       .context_length = recipe.data.facts().context_length,
+                       .vocab_size = language->vocab_size(),
+                       .threads = num_threads()};
+  result.rows =
+      options.rows > 0 ? options.rows : std::max<std::int64_t>(1, kTokens / result.context_length);
+  LoadedStep data;
+  data.samples = result.rows;
+  data.micro_batches.push_back(make_synthetic_batch({.rows = result.rows,
+                                                     .context_length = result.context_length,
+                                                     .vocab_size = result.vocab_size}));
+  data.weight = data.micro_batches.front().weight;
+
+  constexpr std::int64_t kWarmUp = 2;
+  std::vector<double> seconds;
+  allocator(kCpu).reset_peak();
+  for (std::int64_t number = 1; number <= kWarmUp + options.steps; ++number) {
+    entropy.reset();
+    const auto start = std::chrono::steady_clock::now();
+    result.loss = step.run(data, number, 3e-4, entropy).loss;
+    const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
+    if (number > kWarmUp) {
+      seconds.push_back(elapsed.count());
+    }
+  }
+  std::sort(seconds.begin(), seconds.end());
+  const std::size_t middle = seconds.size() / 2;
+  result.best_seconds = seconds.front();
+  result.median_seconds =
+      seconds.size() % 2 == 1 ? seconds[middle] : (seconds[middle - 1] + seconds[middle]) / 2;
+  const ForwardCost cost = model->cost(result.context_length);
+  result.flops = static_cast<double>(result.rows * result.context_length) *
+                 (3.0 * cost.matmul_flops_per_token + 3.5 * cost.attention_flops_per_token);
+  result.peak_memory_bytes = static_cast<std::int64_t>(allocator(kCpu).stats().peak_bytes);
+  result.peak_resident_bytes = peak_resident_bytes();
+  return result;
+}
+
+}  // namespace clausius

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// The benchmark that counts: whole training steps of a recipe, on random tokens.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "core/dtype.h"
+#include "train/recipe.h"
+
+namespace clausius {
+
+struct StepBenchmarkOptions {
+  /// Rows of a step, one micro-batch; 0: 4096 tokens of them.
+  std::int64_t rows = 0;
+  std::int64_t steps = 8;
+};
+
+struct StepBenchmark {
+  std::string recipe;
+  Dtype dtype = Dtype::kF32;
+  std::int64_t rows = 0;
+  std::int64_t context_length = 0;
+  std::int64_t vocab_size = 0;
+  int threads = 1;
+  double median_seconds = 0;
+  double best_seconds = 0;
+  double loss = 0;
+  /// Of the median step; attention backward counts 2.5 times forward, masked halves and recomputation not at all.
+  double flops = 0;
+  std::int64_t peak_memory_bytes = 0;    // of the allocator
+  std::int64_t peak_resident_bytes = 0;  // of the process so far
+
+  [[nodiscard]] double tokens_per_second() const {
+    return static_cast<double>(rows * context_length) / median_seconds;
+  }
+};
+
+/// Forward, backward, gradient norm and clipping, update; entropies of all heads are taken as in every run. Two steps warm up.
+/// The data of the recipe are not opened; without a vocabulary of its own it gets a byte's.
+[[nodiscard]] StepBenchmark benchmark_step(const Recipe& recipe,
+                                           const StepBenchmarkOptions& options);
+
+}  // namespace clausius

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+// `clausius bench`: ops and whole training steps, with the machine's ceilings beside them.
+#include <iostream>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <CLI/App.hpp>
+#include <fmt/format.h>
+
+#include "core/io/json.h"
+#include "core/ops/matmul/gemm_ceiling.h"
+#include "core/parallel.h"
+#include "core/version.h"
+#include "train/benchmarks/micro.h"
+#include "train/benchmarks/step.h"
+#include "train/commands/command.h"
+#include "train/format.h"
+#include "train/machine.h"
+
+namespace clausius {
+namespace {
+
+class BenchCommand final : public Command {
+ public:
+  void declare(CLI::App& app) override {
+    app.add_option("filter", filter_,
+                   "part of a name, as attention or linear; step: whole training steps alone");
+    app.add_option("overrides", overrides_,
+                   "key=value for the recipes of step: precision=bf16 model.layers=2");
+    app.add_option("--recipe", recipes_,
+                   "recipes whose steps are timed (default: baby_gpt and gpt2_124m)");
+    app.add_option("--rows", step_.rows, "rows of a step; 0: 4096 tokens of them")
+        ->capture_default_str();
+    app.add_option("--steps", step_.steps, "steps that are timed, after two that warm up")
+        ->capture_default_str();
+    app.add_option("--threads", threads_, "0: the cores of the affinity mask")
+        ->capture_default_str();
+    app.add_flag("--json", json_, "one object, for scripts");
+  }
+
+  ExitCode run() override {
+    CLS_CHECK(step_.rows >= 0 && step_.steps >= 1 && threads_ >= 0, ConfigError,
+              "--rows and --threads must be 0 or more, --steps 1 or more");
+    if (filter_.find('=') != std::string::npos) {
+      overrides_.insert(overrides_.begin(), std::move(filter_));
+      filter_ = "step";
+    }
+    const std::vector<MicroBenchmark> micro = micro_benchmarks(filter_);
+    const bool steps = std::string_view("step").find(filter_) != std::string_view::npos;
+    CLS_CHECK(steps || !micro.empty(), ConfigError, "no benchmark has '", filter_, "' in its name");
+    // Recipes are read before anything is measured: a wrong key should not cost a minute.
+    const std::vector<Recipe> recipes = steps ? step_recipes() : std::vector<Recipe>();
+    set_num_threads(threads_ > 0 ? threads_ : available_cores());
+    measure_ceilings();
+    for (const MicroBenchmark& benchmark : micro) {
+      show(benchmark, benchmark.run());
+    }
+    for (const Recipe& recipe : recipes) {
+      show(benchmark_step(recipe, step_));
+    }
+    if (json_) {
+      std::cout << document_.set("benchmarks", micro_json_).set("steps", step_json_).dump() << '\n';
+    }
+    return ExitCode::kDone;
+  }
+
+ private:
+  // Each recipe in f32 and in bf16, unless the overrides choose.
+  [[nodiscard]] std::vector<Recipe> step_recipes() const {
+    bool chosen = false;
+    for (const std::string& text : overrides_) {
+      chosen = chosen || text.starts_with("precision=");
+    }
+    std::vector<Recipe> list;
+    for (const std::string& name :
+         recipes_.empty() ? std::vector<std::string>{"baby_gpt", "gpt2_124m"} : recipes_) {
+      for (const char* precision : {"precision=f32", "precision=bf16"}) {
+        std::vector<std::string> overrides = overrides_;
+        if (!chosen) {
+          overrides.emplace_back(precision);
+        }
+        list.push_back(load_recipe(find_recipe(name), overrides));
+        if (chosen) {
+          break;
+        }
+      }
+    }
+    return list;
+  }
+
+  void measure_ceilings() {
+    const ops::GemmCeiling f32 = ops::measure_gemm_ceiling(Dtype::kF32);
+    const ops::GemmCeiling bf16 = ops::measure_gemm_ceiling(Dtype::kBf16);
+    ceilings_ = {
+        .gemm_f32 = f32.best(), .gemm_bf16 = bf16.best(), .copy = measure_copy_bandwidth()};
+    Json ceilings;
+    for (const auto& [name, ceiling] : {std::pair("f32", f32), std::pair("bf16", bf16)}) {
+      ceilings.set(concat("onednn_", name, "_flops"), ceiling.onednn);
+      ceilings.set(concat("libxsmm_", name, "_flops"), ceiling.libxsmm);
+    }
+    ceilings.set("copy_bytes_per_second", ceilings_.copy);
+    document_.set("version", kVersion);
+    document_.set("commit", kCommit);
+    document_.set("cpu", cpu_model());
+    document_.set("threads", num_threads());
+    document_.set("ceilings", ceilings);
+    if (!json_) {
+      std::cout << fmt::format("{}, {} thread{}\n", cpu_model(), num_threads(),
+                               num_threads() == 1 ? "" : "s");
+      for (const auto& [name, ceiling] : {std::pair("f32", f32), std::pair("bf16", bf16)}) {
+        std::cout << fmt::format("  {:<4} products: oneDNN {}, libxsmm {}\n", name,
+                                 format_si(ceiling.onednn, "FLOP/s"),
+                                 format_si(ceiling.libxsmm, "FLOP/s"));
+      }
+      std::cout << fmt::format("  copy: {}\n\n", format_si(ceilings_.copy, "B/s"));
+    }
+  }
+
+  void show(const MicroBenchmark& benchmark, const MicroResult& result) {
+    const double fraction = result.fraction_of(ceilings_, benchmark.dtype);
+    if (json_) {
+      Json row;
+      row.set("name", benchmark.name);
+      row.set("dtype", name_of(benchmark.dtype));
+      row.set("seconds", result.seconds);
+      row.set("flops_per_second", result.flops / result.seconds);
+      row.set("bytes_per_second", result.bytes / result.seconds);
+      row.set("fraction_of_ceiling", fraction);
+      micro_json_.push(row);
+      return;
+    }
+    const std::string rate = result.flops > 0 ? format_si(result.flops / result.seconds, "FLOP/s")
+                                              : format_si(result.bytes / result.seconds, "B/s");
+    std::cout << fmt::format("{:<34} {:<5} {:>10} {:>14}  {:>3.0f} % of {}\n", benchmark.name,
+                             name_of(benchmark.dtype), format_duration(result.seconds), rate,
+                             100 * fraction, result.flops > 0 ? "products" : "copy")
+              << std::flush;
+  }
+
+  void show(const StepBenchmark& step) {
+    const double rate = step.flops / step.median_seconds;
+    const double fraction = rate / ceilings_.gemm(step.dtype);
+    if (json_) {
+      Json row;
+      row.set("recipe", step.recipe);
+      row.set("dtype", name_of(step.dtype));
+      row.set("rows", step.rows);
+      row.set("context_length", step.context_length);
+      row.set("vocab_size", step.vocab_size);
+      row.set("threads", step.threads);
+      row.set("tokens_per_second", step.tokens_per_second());
+      row.set("step_ms", step.median_seconds * 1e3);
+      row.set("best_step_ms", step.best_seconds * 1e3);
+      row.set("flops_per_second", rate);
+      row.set("fraction_of_peak", fraction);
+      row.set("peak_memory_bytes", step.peak_memory_bytes);
+      row.set("peak_resident_bytes", step.peak_resident_bytes);
+      row.set("loss", step.loss);
+      step_json_.push(row);
+      return;
+    }
+    std::cout << fmt::format(
+                     "step/{:<29} {:<5} {:>10} {:>14}  {:>3.0f} % of products  {:>9} tokens/s, "
+                     "{} at most ({} x {} tokens)\n",
+                     step.recipe, name_of(step.dtype), format_duration(step.median_seconds),
+                     format_si(rate, "FLOP/s"), 100 * fraction, format_si(step.tokens_per_second()),
+                     format_bytes(static_cast<double>(step.peak_memory_bytes)), step.rows,
+                     step.context_length)
+              << std::flush;
+  }
+
+  std::string filter_;
+  std::vector<std::string> overrides_;
+  std::vector<std::string> recipes_;
+  StepBenchmarkOptions step_;
+  int threads_ = 0;
+  bool json_ = false;
+  Ceilings ceilings_;
+  Json document_;
+  Json micro_json_{Json::Array{}};
+  Json step_json_{Json::Array{}};
+};
+
+CLS_COMMAND("bench",
+            "ops and whole training steps, with the machine's ceilings beside them",
+            BenchCommand);
+
+}  // namespace
+}  // namespace clausius
