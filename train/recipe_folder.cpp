@@ -16,7 +16,8 @@ path recipe_folder() {
   // prefix/bin/clausius; source/build/<preset>/clausius and its tests one deeper.
   for (const char* candidate : {"../share/clausius/recipes", "../../recipes", "../../../recipes"}) {
     const path recipes = (folder / candidate).lexically_normal();
-    if (!failed && std::filesystem::is_directory(recipes, failed)) {
+    std::error_code missing;
+    if (!failed && std::filesystem::is_directory(recipes, missing)) {
       return recipes;
     }
   }

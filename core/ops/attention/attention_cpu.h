@@ -77,6 +77,25 @@ struct HeadRows {
   }
 };
 
+/// Values (b, h, i) of a [B, H, T] tensor, any strides; null for an undefined one.
+struct RowValues {
+  const float* data = nullptr;
+  std::int64_t batch = 0, head = 0, row = 0;
+
+  RowValues() = default;
+  explicit RowValues(const Tensor& tensor) {
+    if (tensor.defined()) {
+      data = tensor.data<float>();
+      batch = tensor.stride(0);
+      head = tensor.stride(1);
+      row = tensor.stride(2);
+    }
+  }
+  [[nodiscard]] float at(std::int64_t b, std::int64_t h, std::int64_t i) const {
+    return data == nullptr ? 0.0F : data[b * batch + h * head + i * row];
+  }
+};
+
 /// Per-head parameters: a scale for each row (1 when undefined) and a sink logit.
 struct HeadParameters {
   const float* scale = nullptr;
@@ -108,6 +127,19 @@ struct ForwardArguments {
   float* block_max;  // [B, H, blocks of 64 queries]: largest visible score
 };
 
+template <class In>
+struct BackwardArguments {
+  HeadRows<const In> q, k, v, dy, y;
+  RowValues dentropy, dlse, entropy, lse;
+  HeadParameters parameters;
+  const AttentionProblem* problem;
+  AttentionCpuChoice choice;
+  std::int64_t splits;  // units that share the query blocks of one (b, g)
+  HeadRows<In> dq, dk, dv;
+  float* row_dscale;  // [B, H, T], or null where there is no scale or sink
+  float* row_dsink;
+};
+
 /// The whole forward kernel, as registered for f32 and bf16.
 void attention_forward_cpu(const AttentionCpuChoice& choice,
                            const Tensor& q,
@@ -120,6 +152,26 @@ void attention_forward_cpu(const AttentionCpuChoice& choice,
                            Tensor& entropy,
                            Tensor& lse,
                            Tensor& max_logit);
+
+/// The whole backward kernel.
+void attention_backward_cpu(const AttentionCpuChoice& choice,
+                            const Tensor& dy,
+                            const Tensor& dentropy,
+                            const Tensor& dlse,
+                            const Tensor& q,
+                            const Tensor& k,
+                            const Tensor& v,
+                            const Tensor& scale,
+                            const Tensor& sink,
+                            const Tensor& y,
+                            const Tensor& entropy,
+                            const Tensor& lse,
+                            const AttentionProblem& problem,
+                            Tensor& dq,
+                            Tensor& dk,
+                            Tensor& dv,
+                            Tensor& dscale,
+                            Tensor& dsink);
 
 /// Scratch memory of one work unit, handed out in 64-byte aligned pieces.
 class Scratch {
