@@ -304,6 +304,11 @@ TEST(ConfigRead, Messages) {
       {"layers: 1\nevery: 3 weeks",
        "r.yaml:2:1: key 'every': expected a duration (100, 5%, 2 epochs or 1.0e9 tokens), found '3 "
        "weeks'"},
+      {"layers: 1\nevery: '100'",
+       "r.yaml:2:1: key 'every': expected a duration (100, 5%, 2 epochs or 1.0e9 tokens), found "
+       "the quoted text '100'; take the "
+       "quotes away"},
+      {"layers: 1\nevery: '5%'", "accepted"},
       {"layers: 1\nevery: 0",
        "r.yaml:2:1: key 'every': 0 is out of range; expected an integer > 0"},
       {"layers: 1\nevery: -5%",
