@@ -512,7 +512,8 @@ tools:
 
 TEST(ConfigHelp, TextNamesTypesDefaultsAndKinds) {
   Everyday config;
-  detail::BlockOf<Everyday, NoContext> block(config, NoContext{});
+  const NoContext none;
+  detail::BlockOf block(config, none);
   const std::vector<FieldSchema> fields = describe_block(block);
   const std::string text = help_text(fields);
   for (const std::string line : {
@@ -539,7 +540,8 @@ TEST(ConfigHelp, TextNamesTypesDefaultsAndKinds) {
 
 TEST(ConfigHelp, JsonSchemaHasRangesDefaultsAndKinds) {
   Everyday config;
-  detail::BlockOf<Everyday, NoContext> block(config, NoContext{});
+  const NoContext none;
+  detail::BlockOf block(config, none);
   const Json schema = json_schema("everyday", describe_block(block));
   const Json& properties = schema.at("properties");
   EXPECT_EQ(properties.at("layers").dump(),
