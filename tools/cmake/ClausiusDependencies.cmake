@@ -22,7 +22,7 @@ target_link_libraries(clausius_dependencies INTERFACE
   OpenMP::OpenMP_CXX Eigen3::Eigen DNNL::dnnl hwy::hwy yaml-cpp nlohmann_json::nlohmann_json CLI11::CLI11 fmt::fmt
   PkgConfig::XXHASH ${HDF5_C_LIBRARIES} ${pkgcfg_lib_XSMM_xsmm} ${pkgcfg_lib_XSMM_xsmmnoblas} Threads::Threads ${CMAKE_DL_LIBS})
 # Static archives: libxsmm's symbols, and the empty BLAS that stands in for one, stay inside the library.
-target_link_options(clausius_dependencies INTERFACE LINKER:--exclude-libs,libxsmm.a:libxsmmnoblas.a)
+target_link_options(clausius_dependencies INTERFACE LINKER:--exclude-libs,libxsmm.a LINKER:--exclude-libs,libxsmmnoblas.a)
 # Three instruction sets are enough for one binary that runs anywhere and is fast where it can be.
 target_compile_definitions(clausius_dependencies INTERFACE
   EIGEN_DONT_PARALLELIZE "HWY_DISABLED_TARGETS=(HWY_SSSE3|HWY_AVX3_DL)")

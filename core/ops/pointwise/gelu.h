@@ -14,8 +14,8 @@ struct Gelu {
   }
   template <class L>
   static L derivative(L unbounded) {
+    const L p = sigmoid(twice_inner(unbounded));
     const L x = max(min(unbounded, L(1000)), L(-1000));
-    const L p = sigmoid(twice_inner(x));
     const L slope = mul_add(x * x, L(0.21406443847905), L(1.5957691216057308));
     return mul_add(x * slope, p * (L(1) - p), p);
   }
