@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// y = x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2, the tanh form of Hendrycks and Gimpel
-// 2016.
+// y = x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2, the tanh form of Hendrycks and Gimpel 2016.
 struct Gelu {
   // (1 + tanh u) / 2 = sigmoid(2 u): one exponential, and no cancellation where tanh u is near -1.
   template <class L>
