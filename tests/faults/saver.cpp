@@ -59,6 +59,9 @@ void loop(const std::string& directory) {
   std::cout << "saving\n" << std::flush;
   while (true) {
     saver.save(test::sample_checkpoint(++step, kLoopKilobytes));
+    if (!saver.take_finished().empty()) {
+      std::cout << "saved\n" << std::flush;
+    }
   }
 }
 
