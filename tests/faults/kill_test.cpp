@@ -141,8 +141,8 @@ TEST(KillAtRandom, SavingLoopAlwaysGoesOn) {
     test::Process process({CLS_SAVER_PROGRAM, "loop", directory.path().string()});
     ASSERT_TRUE(process.wait_for_output("saving\n", 60s));
     const auto start = std::chrono::steady_clock::now();
-    // Three in four are killed in the saves behind the first one, the others in the first. However slow the machine is, the
-    // kill falls within the length of two saves.
+    // Three in four are killed in the saves behind the first one, the others in the first. However slow the machine
+    // is, the kill falls within the length of two saves.
     auto save_time = std::chrono::steady_clock::duration(20ms);
     if (round % 4 != 0) {
       ASSERT_TRUE(process.wait_for_output("saved\n", 60s));

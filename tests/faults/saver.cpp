@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The program that the fault tests kill: `saver save|rows DIRECTORY AT TORN` under the shim, `saver loop DIRECTORY` without it.
+// The program that the fault tests kill: `saver save|rows DIRECTORY AT TORN` under the shim, `saver loop DIRECTORY`
+// without it.
 #include <cstdlib>
 #include <dlfcn.h>
 #include <iostream>
