@@ -146,8 +146,8 @@ TEST(TrainSlow, Bf16LearnsAsF32Does) {
   std::vector<std::string> rounded = overrides;
   rounded.emplace_back("precision=bf16");
   const std::vector<Json> bf16 = TrainingRun(rounded).steps();
-  // Twice the roundoff of bf16: weights and activations.
-  test::expect_same_losses(bf16, f32, 0x1p-7, "bf16");
+  // A loss near 3 with activations good to the unit roundoff of bf16.
+  test::expect_same_losses(bf16, f32, 0x1p-9, "bf16");
 }
 
 #ifdef CLS_MPIEXEC
