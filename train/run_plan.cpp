@@ -58,6 +58,7 @@ std::int64_t evaluate_samples_of(const EvaluateConfig& evaluate,
 
 RunPlan plan_run(const Recipe& recipe, const DataFacts& data, int ranks, int cores_per_rank) {
   RunPlan plan;
+  plan.ranks = ranks;
   plan.tokens_per_sample = data.context_length;
   plan.batch_samples = batch_samples_of(recipe.train, data.context_length);
   CLS_CHECK(ranks <= plan.batch_samples, ConfigError, ranks, " ranks share ", plan.batch_samples,

@@ -17,6 +17,7 @@ struct RunPlan {
   std::int64_t end_sample = 0;  // the run sees samples [0, end_sample)
   std::int64_t micro_batch = 0;
   int threads = 1;
+  int ranks = 1;
   std::int64_t bucket_bytes = 0;
   std::int64_t tokens_per_sample = 0;
   /// What durations are measured by.

@@ -77,7 +77,7 @@ TEST_P(KillDuringSave, AtEveryFileCall) {
     calls = count_calls("save", directory);
     ASSERT_EQ(list_checkpoints(directory.path()).size(), 1U);  // step 1 was removed
   }
-  ASSERT_GT(calls, 10) << "the shim does not see the calls";
+  ASSERT_GE(calls, 8) << "the shim does not see the calls";
   bool saw_old = false;
   bool saw_new = false;
   for (long at = 1; at <= calls; ++at) {
@@ -108,7 +108,7 @@ TEST(KillDuringRows, AtEveryFileCall) {
     const TemporaryDirectory directory;
     calls = count_calls("rows", directory);
   }
-  ASSERT_GT(calls, 10) << "the shim does not see the calls";
+  ASSERT_GE(calls, 8) << "the shim does not see the calls";
   for (long at = 1; at <= calls; ++at) {
     const TemporaryDirectory directory;
     const ProcessResult result = run_saver("rows", directory, at, /*torn=*/false);
