@@ -24,7 +24,7 @@ struct GenerationOptions {
   double top_p = 1.0;
   std::uint64_t seed = 0;
   /// Ends the text when it is drawn.
-  std::optional<std::int32_t> stop_token;
+  std::optional<std::int32_t> stop_token{};
 };
 
 /// Picks a token: logits / temperature, top_k, then top_p, then one uniform number from (seed, position).
