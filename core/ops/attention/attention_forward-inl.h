@@ -271,9 +271,9 @@ class ForwardUnit {
     for (std::int64_t r = 0; r < rows; r += static_cast<std::int64_t>(hn::Lanes(f))) {
       const LaneBounds bounds(tile_, r);
       const VF sum = hn::Load(f, running_.sum + r);
-      const auto seen = hn::Gt(sum, zero);
+      const auto seen = hn::Not(hn::Eq(sum, zero));  // also where it is NaN
       const VF safe = hn::IfThenElse(seen, sum, one);
-      const VF log_sum = hn::Log(f, safe);
+      const VF log_sum = hn::IfThenElse(hn::IsNaN(sum), sum, hn::Log(f, safe));  // Log loses NaN
       const VF choices = hn::Add(hn::ConvertTo(f, hn::Sub(bounds.end, bounds.begin)), sink);
       const VF most = hn::Log(f, hn::Max(choices, one));
       const VF mean = hn::Mul(hn::Set(f, kLn2), hn::Div(hn::Load(f, running_.weighted + r), safe));
