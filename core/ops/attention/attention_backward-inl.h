@@ -188,9 +188,9 @@ class BackwardUnit {
     tile_product_rows(tile_.plan, dprobabilities_, dy_transposed_, v_ + key * E_, E_, dscores_);
     if (p_.dropout > 0) {
       draw_keep(tile_, p_, b, h, i, rows);
-      tile_.softcap > 0 ? dscores<true, true>(rows) : dscores<true, false>(rows);
+      choose_dscores<true>(rows);
     } else {
-      tile_.softcap > 0 ? dscores<false, true>(rows) : dscores<false, false>(rows);
+      choose_dscores<false>(rows);
     }
     for (std::int64_t step = 0; step < kStepsPerTile; ++step) {
       const std::int64_t first = tile_.plan.row_begin[static_cast<std::size_t>(step)];
@@ -215,18 +215,28 @@ class BackwardUnit {
     }
   }
 
-  template <bool kDropout, bool kCapped>
+  template <bool kDropout>
+  void choose_dscores(std::int64_t rows) {
+    const bool entropy = a_.dentropy.data != nullptr;
+    if (tile_.softcap > 0) {
+      entropy ? dscores<kDropout, true, true>(rows) : dscores<kDropout, true, false>(rows);
+    } else {
+      entropy ? dscores<kDropout, false, true>(rows) : dscores<kDropout, false, false>(rows);
+    }
+  }
+
+  template <bool kDropout, bool kCapped, bool kEntropy>
   HWY_NOINLINE void dscores(std::int64_t rows) {
     for (std::int64_t r = 0; r < rows; r += static_cast<std::int64_t>(hn::Lanes(F()))) {
       const LaneBounds bounds(tile_, r);
       for_each_step(tile_, bounds, r, [&](auto masked, float* s, std::int64_t key) HWY_ATTR {
-        dscore_step<kDropout, kCapped, masked.value>(s, r, key, bounds);
+        dscore_step<kDropout, kCapped, kEntropy, masked.value>(s, r, key, bounds);
       });
     }
   }
 
   // 16 keys: products to probabilities, gradients of probabilities to gradients of products.
-  template <bool kDropout, bool kCapped, bool kMasked>
+  template <bool kDropout, bool kCapped, bool kEntropy, bool kMasked>
   HWY_INLINE void dscore_step(float* s,
                               std::int64_t r,
                               std::int64_t key,
@@ -256,7 +266,8 @@ class BackwardUnit {
         if constexpr (kDropout) {
           dp = hn::Mul(dp, hn::Load(f, tile_.keep + here));
         }
-        ds[n] = hn::Mul(p[n], hn::Sub(dp, hn::MulAdd(dentropy, log_p, offset)));
+        const VF pull = kEntropy ? hn::MulAdd(dentropy, log_p, offset) : offset;
+        ds[n] = hn::Mul(p[n], hn::Sub(dp, pull));
         if constexpr (kCapped) {
           const VF ratio = hn::Mul(score, hn::Set(f, 1.0F / tile_.softcap));
           ds[n] = hn::NegMulAdd(hn::Mul(ratio, ratio), ds[n], ds[n]);

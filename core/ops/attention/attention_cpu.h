@@ -127,6 +127,19 @@ struct ForwardArguments {
   float* block_max;  // [B, H, blocks of 64 queries]: largest visible score
 };
 
+/// Few rows that read the same keys, as in decoding, have a kernel that packs nothing.
+inline constexpr std::int64_t kMostDecodeRows = 16;
+/// Keys of one decoding unit.
+inline constexpr std::int64_t kDecodeKeys = 1024;
+/// Query rows of one (b, g).
+[[nodiscard]] inline std::int64_t decode_rows(const AttentionProblem& p) {
+  return p.heads_per_group() * p.T;
+}
+/// Floats a row's running sums take.
+[[nodiscard]] inline std::int64_t decode_state_size(const AttentionProblem& p) {
+  return 4 + p.E;
+}
+
 template <class In>
 struct BackwardArguments {
   HeadRows<const In> q, k, v, dy, y;
@@ -138,6 +151,44 @@ struct BackwardArguments {
   HeadRows<In> dq, dk, dv;
   float* row_dscale;  // [B, H, T], or null where there is no scale or sink
   float* row_dsink;
+};
+
+/// The forward kernels of one instruction set. Units may run on any thread, in any order.
+template <class In>
+struct ForwardKernels {
+  /// Query blocks [first, last) of the heads of (b, g).
+  void (*tiles)(const ForwardArguments<In>&,
+                std::int64_t b,
+                std::int64_t g,
+                std::int64_t first,
+                std::int64_t last);
+  /// Keys [split, split + 1) kDecodeKeys for all rows of (b, g); then, after all splits, their merger.
+  void (*decode)(const ForwardArguments<In>&,
+                 std::int64_t b,
+                 std::int64_t g,
+                 std::int64_t split,
+                 float* states);
+  void (*finish_decode)(const ForwardArguments<In>&,
+                        std::int64_t b,
+                        std::int64_t g,
+                        std::int64_t splits,
+                        float* states);
+};
+
+template <class In>
+struct BackwardKernels {
+  /// Query blocks split, split + splits, .. of the heads of (b, g): writes dq, adds to dk and dv (f32, padded widths).
+  void (*tiles)(const BackwardArguments<In>&,
+                std::int64_t b,
+                std::int64_t g,
+                std::int64_t split,
+                float* dk_SD,
+                float* dv_SE);
+  /// dk and dv of (b, g) from the sums of its units, added in order into the first.
+  void (*store_key_gradients)(const BackwardArguments<In>&,
+                              std::int64_t b,
+                              std::int64_t g,
+                              float* const* parts);
 };
 
 /// The whole forward kernel, as registered for f32 and bf16.

@@ -78,7 +78,6 @@ HWY_INLINE void store_pair(VU even, VU odd, bf16* to) {
 
 // ---- packing: rows of a tensor into dense, zero-padded operands ----
 
-// `width` elements from row to row; the padded row may be overwritten up to a multiple of 16.
 HWY_INLINE void copy_row(const float* HWY_RESTRICT from,
                          float* HWY_RESTRICT to,
                          std::int64_t width) {
@@ -86,7 +85,7 @@ HWY_INLINE void copy_row(const float* HWY_RESTRICT from,
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(f));
   std::int64_t d = 0;
   for (; d + lanes <= width; d += lanes) {
-    hn::Store(hn::LoadU(f, from + d), f, to + d);
+    hn::StoreU(hn::LoadU(f, from + d), f, to + d);
   }
   for (; d < width; ++d) {
     to[d] = from[d];
@@ -320,24 +319,28 @@ HWY_INLINE void store_scaled(const float* from, float factor, std::int64_t width
   }
 }
 
+// One vector of elements as floats.
+HWY_INLINE VF load_lanes(const float* from) {
+  return hn::LoadU(F(), from);
+}
+HWY_INLINE VF load_lanes(const bf16* from) {
+  const hn::Rebind<std::uint16_t, U> half;
+  const VU bits = hn::PromoteTo(U(), hn::LoadU(half, reinterpret_cast<const std::uint16_t*>(from)));
+  return hn::BitCast(F(), hn::ShiftLeft<16>(bits));
+}
+
 // Sum of x y over one row.
-HWY_INLINE float dot(const float* x, const float* y, std::int64_t width) {
+template <class X, class Y>
+HWY_INLINE float dot(const X* x, const Y* y, std::int64_t width) {
   const F f;
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(f));
   VF sum = hn::Zero(f);
   std::int64_t e = 0;
   for (; e + lanes <= width; e += lanes) {
-    sum = hn::MulAdd(hn::LoadU(f, x + e), hn::LoadU(f, y + e), sum);
+    sum = hn::MulAdd(load_lanes(x + e), load_lanes(y + e), sum);
   }
   float total = hn::GetLane(hn::SumOfLanes(f, sum));
   for (; e < width; ++e) {
-    total += x[e] * y[e];
-  }
-  return total;
-}
-HWY_INLINE float dot(const bf16* x, const bf16* y, std::int64_t width) {
-  float total = 0;
-  for (std::int64_t e = 0; e < width; ++e) {
     total += static_cast<float>(x[e]) * static_cast<float>(y[e]);
   }
   return total;
@@ -346,10 +349,10 @@ HWY_INLINE float dot(const bf16* x, const bf16* y, std::int64_t width) {
 // ---- products ----
 
 // The portable loop behind TileProduct: four columns of C by two vectors of rows at a time.
-HWY_NOINLINE void portable_product(const TileProduct<float>& p,
-                                   const float* a,
-                                   const float* b,
-                                   float* c) {
+inline HWY_NOINLINE void portable_product(const TileProduct<float>& p,
+                                          const float* a,
+                                          const float* b,
+                                          float* c) {
   const F f;
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(f));
   for (std::int64_t n = 0; n < p.n; n += 4) {
