@@ -22,9 +22,13 @@ namespace HWY_NAMESPACE {
 template <class In, class T>
 BackwardKernels<In> backward_kernels() {
   return {
-      .tiles = [](const BackwardArguments<In>& a, std::int64_t b, std::int64_t g,
-                  std::int64_t split, float* dk_SD,
-                  float* dv_SE) { BackwardUnit<In, T>(a).run(b, g, split, dk_SD, dv_SE); },
+      .tiles =
+          [](const BackwardArguments<In>& a, std::int64_t first, std::int64_t last) {
+            BackwardUnit<In, T> units(a);
+            for (std::int64_t unit = first; unit < last; ++unit) {
+              units.run(unit);
+            }
+          },
       .store_key_gradients = store_key_gradients<In>,
   };
 }
@@ -67,35 +71,23 @@ std::int64_t backward_splits(const AttentionProblem& p) {
 }
 
 template <class In>
-void backward(const BackwardArguments<In>& arguments) {
+void backward(BackwardArguments<In> arguments) {
   const AttentionProblem& p = *arguments.problem;
-  const BackwardKernels<In> run = kernels<In>(arguments.choice);
-  const std::int64_t splits = arguments.splits;
-  const std::int64_t keys = round_up(p.S, kTileKeys);
-  const std::int64_t dk_size = keys * round_up(p.D, kStep);
-  const std::int64_t dv_size = keys * round_up(p.E, kStep);
-  std::vector<Tensor> sums(static_cast<std::size_t>(p.B * p.G * splits));
-  const auto store = [&](std::int64_t head) {
-    const std::span<Tensor> parts(sums.data() + head * splits, static_cast<std::size_t>(splits));
-    std::vector<float*> pointers;
-    for (Tensor& part : parts) {
-      pointers.push_back(part.data<float>());
-    }
-    run.store_key_gradients(arguments, head / p.G, head % p.G, pointers.data());
-    std::ranges::fill(parts, Tensor());
-  };
-  parallel_for(p.B * p.G * splits, 1, [&](std::int64_t index, std::int64_t) {
-    const std::int64_t head = index / splits;
-    Tensor& sum = sums[static_cast<std::size_t>(index)];
-    sum = Tensor::zeros({dk_size + dv_size}, Dtype::kF32);
-    float* dk = sum.data<float>();
-    run.tiles(arguments, head / p.G, head % p.G, index % splits, dk, dk + dk_size);
-    if (splits == 1) {
-      store(head);
-    }
-  });
-  if (splits > 1) {
-    parallel_for(p.B * p.G, 1, [&](std::int64_t head, std::int64_t) { store(head); });
+  const auto run = kernels<In>(arguments.choice);
+  arguments.splits = backward_splits(p);
+  const std::int64_t units = p.B * p.G * arguments.splits;
+  Tensor sums;
+  if (arguments.splits > 1) {
+    sums = Tensor::empty({units, key_sums_size(p)}, Dtype::kF32);
+    arguments.sums = sums.data<float>();
+  }
+  parallel_for(units, units_per_chunk(units),
+               [&](std::int64_t first, std::int64_t last) { run.tiles(arguments, first, last); });
+  if (arguments.splits > 1) {
+    parallel_for(p.B * p.G, 1, [&](std::int64_t head, std::int64_t) {
+      run.store_key_gradients(arguments, head / p.G, head % p.G,
+                              arguments.sums + head * arguments.splits * key_sums_size(p));
+    });
   }
 }
 
@@ -133,7 +125,8 @@ void backward_tensors(const AttentionCpuChoice& choice,
                 .parameters = HeadParameters(scale, sink),
                 .problem = &problem,
                 .choice = choice,
-                .splits = backward_splits(problem),
+                .splits = 1,
+                .sums = nullptr,
                 .dq = HeadRows<In>(dq, 1),
                 .dk = HeadRows<In>(dk, 1),
                 .dv = HeadRows<In>(dv, 1),

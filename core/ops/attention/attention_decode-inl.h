@@ -29,8 +29,8 @@ class DecodeUnit {
 
   // `states`: decode_state_size() floats of this unit.
   void run(std::int64_t b, std::int64_t g, std::int64_t split, float* states) {
-    Scratch scratch(Scratch::bytes_of<float>(p_.D));
-    float* q = scratch.take<float>(p_.D);
+    Tensor q_row = Tensor::empty({p_.D}, Dtype::kF32);
+    float* q = q_row.data<float>();
     const std::int64_t first = larger(split * kDecodeKeys, p_.begin_BT[b * p_.T]);
     const std::int64_t last = smaller((split + 1) * kDecodeKeys, p_.end_BT[b * p_.T + p_.T - 1]);
     for (std::int64_t row = 0; row < decode_rows(p_); ++row) {

@@ -23,8 +23,13 @@ template <class In, class T>
 ForwardKernels<In> forward_kernels() {
   using Arguments = const ForwardArguments<In>&;
   return {
-      .tiles = [](Arguments a, std::int64_t b, std::int64_t g, std::int64_t first,
-                  std::int64_t last) { ForwardUnit<In, T>(a).run(b, g, first, last); },
+      .tiles =
+          [](Arguments a, std::int64_t first, std::int64_t last) {
+            ForwardUnit<In, T> units(a);
+            for (std::int64_t unit = first; unit < last; ++unit) {
+              units.run(unit);
+            }
+          },
       .decode = [](Arguments a, std::int64_t b, std::int64_t g, std::int64_t split,
                    float* states) { DecodeUnit<In>(a).run(b, g, split, states); },
       .finish_decode = [](Arguments a, std::int64_t b, std::int64_t g, std::int64_t splits,
@@ -64,30 +69,26 @@ auto kernels(const AttentionCpuChoice& choice) {
 // Query blocks of one forward unit. Rows do not depend on each other, so the split may follow the number of threads.
 std::int64_t blocks_per_unit(const AttentionProblem& p) {
   const std::int64_t blocks = div_ceil(p.T, kTileRows);
-  const std::int64_t threads = in_parallel_region() ? 1 : num_threads();
+  const std::int64_t threads = threads_here();
   const std::int64_t wanted = threads == 1 ? 1 : div_ceil(4 * threads, p.B * p.G);
   return div_ceil(blocks, std::min(blocks, wanted));
 }
 
 template <class In>
-void forward_tiles(const ForwardArguments<In>& arguments) {
+void forward_tiles(ForwardArguments<In> arguments) {
   const AttentionProblem& p = *arguments.problem;
-  const ForwardKernels<In> run = kernels<In>(arguments.choice);
-  const std::int64_t blocks = div_ceil(p.T, kTileRows);
-  const std::int64_t per_unit = blocks_per_unit(p);
-  const std::int64_t units = div_ceil(blocks, per_unit);
-  parallel_for(p.B * p.G * units, 1, [&](std::int64_t index, std::int64_t) {
-    const std::int64_t head = index / units;
-    // Later blocks of a causal mask see more keys: the long units first.
-    const std::int64_t first = (units - 1 - index % units) * per_unit;
-    run.tiles(arguments, head / p.G, head % p.G, first, std::min(blocks, first + per_unit));
-  });
+  arguments.blocks_per_unit = blocks_per_unit(p);
+  arguments.units = div_ceil(div_ceil(p.T, kTileRows), arguments.blocks_per_unit);
+  const auto run = kernels<In>(arguments.choice);
+  const std::int64_t units = p.B * p.G * arguments.units;
+  parallel_for(units, units_per_chunk(units),
+               [&](std::int64_t first, std::int64_t last) { run.tiles(arguments, first, last); });
 }
 
 template <class In>
 void forward_decode(const ForwardArguments<In>& arguments) {
   const AttentionProblem& p = *arguments.problem;
-  const ForwardKernels<In> run = kernels<In>(arguments.choice);
+  const auto run = kernels<In>(arguments.choice);
   const std::int64_t splits = std::max<std::int64_t>(1, div_ceil(p.S, kDecodeKeys));
   const std::int64_t size = decode_rows(p) * decode_state_size(p);
   Tensor memory = Tensor::empty({p.B * p.G * splits * size}, Dtype::kF32);
