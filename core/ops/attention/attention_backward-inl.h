@@ -107,6 +107,7 @@ class BackwardUnit {
     scratch_.take(rows_, kTileRows * widest);
     scratch_.take(more_rows_, kTileRows * widest);
     scratch_.take(dq_transposed_, kTileRows * D_);
+    scratch_.take(unpacked_, D_ * kStep);
     scratch_.take(tile_.scores, tile);
     scratch_.take(dscores_, tile);
     if (p_.dropout > 0) {
@@ -308,8 +309,8 @@ class BackwardUnit {
       std::int64_t at, std::int64_t r, const VF p[2], const VF ds[2], VF row_scale) {
     for (int n = 0; n < 2; ++n) {
       if constexpr (kBf16) {
-        store_bf16(bf16_bits(p[n]), probabilities_ + at + n * kTileRows);
-        store_bf16(bf16_bits(hn::Mul(ds[n], row_scale)), dscore_rows_ + at + n * kTileRows);
+        store_bits(bf16_bits(p[n]), probabilities_ + at + n * kTileRows);
+        store_bits(bf16_bits(hn::Mul(ds[n], row_scale)), dscore_rows_ + at + n * kTileRows);
       } else {
         hn::Store(p[n], F(), probabilities_ + at + n * kTileRows);
         hn::Store(ds[n], F(), dscores_ + at + n * kTileRows);
@@ -324,7 +325,8 @@ class BackwardUnit {
   // dq = scale sum ds k; the gradient of the row's own scale is the same sum times q.
   void finish(
       std::int64_t b, std::int64_t h, std::int64_t i, std::int64_t count, std::int64_t rows) {
-    unpack_transposed(dq_transposed_, rows_of_.scale, count, p_.D, a_.dq.at(b, h, i), a_.dq.row);
+    unpack_transposed(dq_transposed_, rows_of_.scale, count, p_.D, unpacked_, a_.dq.at(b, h, i),
+                      a_.dq.row);
     if (a_.row_dscale == nullptr) {
       return;
     }
@@ -362,7 +364,7 @@ class BackwardUnit {
   T *k_ = nullptr, *k_transposed_ = nullptr, *v_ = nullptr;
   T *q_rows_ = nullptr, *q_transposed_ = nullptr, *dy_rows_ = nullptr, *dy_transposed_ = nullptr;
   T *rows_ = nullptr, *more_rows_ = nullptr;
-  float *dq_transposed_ = nullptr, *dscores_ = nullptr;
+  float *unpacked_ = nullptr, *dq_transposed_ = nullptr, *dscores_ = nullptr;
   T *probabilities_ = nullptr, *dscore_rows_ = nullptr, *dscore_pairs_ = nullptr;
   ScoreTile tile_;
   GradientRows rows_of_;

@@ -86,6 +86,7 @@ class ForwardUnit {
     scratch_.take(rows_, kTileRows * widest);
     scratch_.take(more_rows_, kTileRows * widest);
     scratch_.take(y_transposed_, E_ * kTileRows);
+    scratch_.take(unpacked_, E_ * kStep);
     scratch_.take(tile_.scores, tile);
     if (p_.dropout > 0) {
       scratch_.take(tile_.keep, tile);
@@ -299,7 +300,7 @@ class ForwardUnit {
     }
     a_.block_max[(b * p_.H + h) * div_ceil(p_.T, kTileRows) + block] =
         largest == kNothing ? -std::numeric_limits<float>::infinity() : largest * kLn2;
-    unpack_transposed(y_transposed_, inverse, count, p_.E, a_.y.at(b, h, i), a_.y.row);
+    unpack_transposed(y_transposed_, inverse, count, p_.E, unpacked_, a_.y.at(b, h, i), a_.y.row);
   }
 
   const ForwardArguments<In>& a_;
@@ -312,7 +313,7 @@ class ForwardUnit {
   T *k_ = nullptr, *v_transposed_ = nullptr, *q_transposed_ = nullptr, *rows_ = nullptr,
     *more_rows_ = nullptr;
   T* probabilities_ = nullptr;
-  float* y_transposed_ = nullptr;
+  float *y_transposed_ = nullptr, *unpacked_ = nullptr;
   ScoreTile tile_;
   RunningRows running_;
   Scratch scratch_;
