@@ -20,22 +20,29 @@ Block::Block(const BlockParts& parts, const LayerShape& shape, const InitStream&
   }
 }
 
-Variable Block::join(const Variable& x, const Variable& branch, const std::string& path,
+Variable Block::join(const Variable& x,
+                     const Variable& branch,
+                     const std::string& path,
                      const SequenceContext& context) const {
   const bool drop = context.phase == Phase::kTrain && dropout_ > 0;
-  const Variable kept = drop ? dropout(branch, dropout_, context.stream(path), context.sample_ids_B) : branch;
+  const Variable kept =
+      drop ? dropout(branch, dropout_, context.stream(path), context.sample_ids_B) : branch;
   return residual_ ? add(x, kept) : kept;
 }
 
-Variable Block::forward(const Variable& x_BTM, const SequenceContext& context, MixerState* state) const {
+Variable Block::forward(const Variable& x_BTM,
+                        const SequenceContext& context,
+                        MixerState* state) const {
   const bool pre = mixer_norm_->place() == NormPlace::kPre;
   Variable x = x_BTM;
-  x = join(x, mixer_->forward(pre ? mixer_norm_->forward(x) : x, context, state), mixer_path_, context);
+  x = join(x, mixer_->forward(pre ? mixer_norm_->forward(x) : x, context, state), mixer_path_,
+           context);
   x = pre ? x : mixer_norm_->forward(x);
   if (!feed_forward_->present()) {
     return x;
   }
-  x = join(x, feed_forward_->forward(pre ? feed_forward_norm_->forward(x) : x), feed_forward_path_, context);
+  x = join(x, feed_forward_->forward(pre ? feed_forward_norm_->forward(x) : x), feed_forward_path_,
+           context);
   return pre ? x : feed_forward_norm_->forward(x);
 }
 

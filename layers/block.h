@@ -32,11 +32,15 @@ class Block {
   Block(const BlockParts& parts, const LayerShape& shape, const InitStream& init);
 
   /// Training, evaluation and prefill (with a state).
-  [[nodiscard]] Variable forward(const Variable& x_BTM, const SequenceContext& context, MixerState* state = nullptr) const;
+  [[nodiscard]] Variable forward(const Variable& x_BTM,
+                                 const SequenceContext& context,
+                                 MixerState* state = nullptr) const;
   [[nodiscard]] SequenceMixer& mixer() const { return *mixer_; }
 
  private:
-  [[nodiscard]] Variable join(const Variable& x, const Variable& branch, const std::string& path,
+  [[nodiscard]] Variable join(const Variable& x,
+                              const Variable& branch,
+                              const std::string& path,
                               const SequenceContext& context) const;
 
   double dropout_;

@@ -20,16 +20,23 @@ InitStream InitStream::with_shape(const LayerShape& shape) const {
   return stream;
 }
 
-Parameter& InitStream::weight(std::string_view name, Role role, const Shape& shape, bool residual_output) const {
+Parameter& InitStream::weight(std::string_view name,
+                              Role role,
+                              const Shape& shape,
+                              bool residual_output) const {
   const std::string path = path_of(name);
   const RandomStream stream{.seed = seed_, .stream = stream_of(path)};
   const InitRequest request{.role = role, .residual_output = residual_output, .shape = shape_};
-  return store_->add(path, role, shape, [initializer = initializer_, request, stream](Tensor& value) {
-    initializer->fill(value, request, stream);
-  });
+  return store_->add(path, role, shape,
+                     [initializer = initializer_, request, stream](Tensor& value) {
+                       initializer->fill(value, request, stream);
+                     });
 }
 
-Parameter& InitStream::constant(std::string_view name, Role role, const Shape& shape, double value) const {
+Parameter& InitStream::constant(std::string_view name,
+                                Role role,
+                                const Shape& shape,
+                                double value) const {
   return store_->add(path_of(name), role, shape, [value](Tensor& tensor) { tensor.fill(value); });
 }
 

@@ -28,14 +28,19 @@ class Initializer {
   Initializer& operator=(const Initializer&) = delete;
   virtual ~Initializer() = default;
   /// Fills `value` from elements 0, 1, .. of the stream.
-  virtual void fill(Tensor& value, const InitRequest& request, const RandomStream& stream) const = 0;
+  virtual void fill(Tensor& value,
+                    const InitRequest& request,
+                    const RandomStream& stream) const = 0;
 };
 
 /// Path, seed and shape for the parameters of one layer. The numbers of a parameter are Philox(seed, hash of its path, element), so
 /// adding a layer changes no other layer's start.
 class InitStream {
  public:
-  InitStream(ParameterStore& store, const Initializer& initializer, std::uint64_t seed, const LayerShape& shape)
+  InitStream(ParameterStore& store,
+             const Initializer& initializer,
+             std::uint64_t seed,
+             const LayerShape& shape)
       : store_(&store), initializer_(&initializer), seed_(seed), shape_(shape) {}
 
   /// The same stream one level down the path: "layers.3" -> "layers.3.mixer".
@@ -47,9 +52,15 @@ class InitStream {
   [[nodiscard]] std::string path_of(std::string_view name) const;
 
   /// A weight drawn from the recipe's initializer.
-  [[nodiscard]] Parameter& weight(std::string_view name, Role role, const Shape& shape, bool residual_output = false) const;
+  [[nodiscard]] Parameter& weight(std::string_view name,
+                                  Role role,
+                                  const Shape& shape,
+                                  bool residual_output = false) const;
   /// Every element starts at `value`.
-  [[nodiscard]] Parameter& constant(std::string_view name, Role role, const Shape& shape, double value) const;
+  [[nodiscard]] Parameter& constant(std::string_view name,
+                                    Role role,
+                                    const Shape& shape,
+                                    double value) const;
 
  private:
   ParameterStore* store_;

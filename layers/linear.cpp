@@ -6,7 +6,10 @@
 
 namespace clausius {
 
-Linear::Linear(std::int64_t in, std::int64_t out, const LinearOptions& options, const InitStream& init)
+Linear::Linear(std::int64_t in,
+               std::int64_t out,
+               const LinearOptions& options,
+               const InitStream& init)
     : weight_(&init.weight("weight", options.role, {out, in}, options.residual_output)) {
   if (options.bias) {
     bias_ = &init.constant("bias", Role::kBias, {out}, 0.0);

@@ -18,8 +18,9 @@ struct MixerTraits {
   bool has_probabilities = false;   // rows have an entropy
   bool isolates_documents = false;  // packed documents do not see each other
   bool causal_only = false;
-  bool bounded_state = false;   // the state of generation does not grow with length
-  bool takes_rope = false;      // applies context.rope to q and k
+  bool bounded_state = false;  // the state of generation does not grow with length
+  bool takes_rope = false;     // applies context.rope to q and k
+  std::int64_t rope_dim = 0;   // over this width
 };
 
 /// What a mixer remembers of the sequences it generates (keys and values, a recurrent state, ...).
@@ -42,12 +43,17 @@ class SequenceMixer {
 
   /// Training, evaluation and prefill. With a state (empty when it starts) the tokens are appended to it as well.
   /// Shapes:  x_BTM -> (B, T, M)
-  [[nodiscard]] virtual Variable forward(const Variable& x_BTM, const SequenceContext& context, MixerState* state) = 0;
+  [[nodiscard]] virtual Variable forward(const Variable& x_BTM,
+                                         const SequenceContext& context,
+                                         MixerState* state) = 0;
   /// The next T >= 1 tokens of running sequences, under NoGrad.
   /// Value:   equal to the last T rows of forward over the whole sequence, up to rounding.
-  [[nodiscard]] virtual Variable decode(const Variable& x_BTM, const SequenceContext& context, MixerState& state) = 0;
+  [[nodiscard]] virtual Variable decode(const Variable& x_BTM,
+                                        const SequenceContext& context,
+                                        MixerState& state) = 0;
   /// An empty state for `batch` sequences of at most `capacity` tokens.
-  [[nodiscard]] virtual std::unique_ptr<MixerState> make_state(std::int64_t batch, std::int64_t capacity) const = 0;
+  [[nodiscard]] virtual std::unique_ptr<MixerState> make_state(std::int64_t batch,
+                                                               std::int64_t capacity) const = 0;
   /// Heads whose entropy telemetry reports; 0 for mixers without probabilities.
   [[nodiscard]] virtual std::int64_t entropy_heads() const = 0;
   /// Width that rope tables of this mixer have; 0 where it takes none.

@@ -13,25 +13,27 @@ bool glob_matches(std::string_view glob, std::string_view name) {
     return name.empty();
   }
   if (glob[0] == '*') {
-    return glob_matches(glob.substr(1), name) || (!name.empty() && glob_matches(glob, name.substr(1)));
+    return glob_matches(glob.substr(1), name) ||
+           (!name.empty() && glob_matches(glob, name.substr(1)));
   }
-  return !name.empty() && (glob[0] == '?' || glob[0] == name[0]) && glob_matches(glob.substr(1), name.substr(1));
+  return !name.empty() && (glob[0] == '?' || glob[0] == name[0]) &&
+         glob_matches(glob.substr(1), name.substr(1));
 }
 
 namespace {
 
 bool group_matches(const ParamGroupConfig& group, const Parameter& parameter) {
-  const bool named = std::any_of(group.match.begin(), group.match.end(), [&](const std::string& glob) {
-    return glob_matches(glob, parameter.path());
-  });
+  const bool named =
+      std::any_of(group.match.begin(), group.match.end(),
+                  [&](const std::string& glob) { return glob_matches(glob, parameter.path()); });
   return named && std::any_of(group.role.begin(), group.role.end(), [&](GroupRole role) {
-    return role == GroupRole::kAny || word_of(role) == name_of(parameter.role());
-  });
+           return role == GroupRole::kAny || word_of(role) == name_of(parameter.role());
+         });
 }
 
 void append(std::vector<UpdateRange>& ranges, const UpdateRange& next) {
-  if (!ranges.empty() && ranges.back().end == next.begin && ranges.back().lr_scale == next.lr_scale &&
-      ranges.back().weight_decay == next.weight_decay) {
+  if (!ranges.empty() && ranges.back().end == next.begin &&
+      ranges.back().lr_scale == next.lr_scale && ranges.back().weight_decay == next.weight_decay) {
     ranges.back().end = next.end;
   } else {
     ranges.push_back(next);
@@ -68,7 +70,8 @@ std::vector<UpdateRange> update_ranges(ParameterStore& parameters,
                     .weight_decay = group->weight_decay.value_or(decays ? weight_decay : 0.0)});
   }
   for (std::size_t g = 0; g < groups.size(); ++g) {
-    CLS_CHECK(matches[g] > 0, ConfigError, "optimizer.groups.", g, " matches no parameter (match: ", groups[g].match[0],
+    CLS_CHECK(matches[g] > 0, ConfigError, "optimizer.groups.", g,
+              " matches no parameter (match: ", groups[g].match[0],
               "); `clausius inspect` prints the names");
   }
   return ranges;

@@ -31,22 +31,24 @@ enum class GroupRole {
   kQuery,
 };
 constexpr auto words_of(GroupRole /*unused*/) {
-  return words("any", "matrix", "embedding", "head", "position", "conv", "bias", "gain", "gamma", "temperature",
-               "threshold", "scale", "slope", "decay", "query");
+  return words("any", "matrix", "embedding", "head", "position", "conv", "bias", "gain", "gamma",
+               "temperature", "threshold", "scale", "slope", "decay", "query");
 }
 
 struct ParamGroupConfig {
   OneOrMany<std::string> match{"*"};
   OneOrMany<GroupRole> role{GroupRole::kAny};
   double lr_scale = 1.0;
-  Auto<double> weight_decay;
+  Auto<double> weight_decay{};
   bool frozen = false;
 
   void visit(ConfigVisitor& v) {
-    v.field("match", match, "globs on parameter names as `inspect` prints them; * matches dots too");
+    v.field("match", match,
+            "globs on parameter names as `inspect` prints them; * matches dots too");
     v.field("role", role, "what the parameters are for");
     v.field("lr_scale", lr_scale, "multiplies the learning rate", non_negative);
-    v.field("weight_decay", weight_decay, "auto: the optimizer's on matrix, embedding, head and conv, else 0", non_negative);
+    v.field("weight_decay", weight_decay,
+            "auto: the optimizer's on matrix, embedding, head and conv, else 0", non_negative);
     v.field("frozen", frozen, "never updated, and no gradient is computed");
   }
 };

@@ -40,11 +40,12 @@ class Sgd final : public Optimizer {
                             .momentum = config_.momentum,
                             .nesterov = config_.nesterov,
                             .gradient_scale = step.gradient_scale};
-    return std::sqrt(ops::sgd(parameters_.gradients(), velocity_, parameters_.master(), parameters_.compute_copy(),
-                              ranges_, pass));
+    return std::sqrt(ops::sgd(parameters_.gradients(), velocity_, parameters_.master(),
+                              parameters_.compute_copy(), ranges_, pass));
   }
   std::vector<OptimizerState> state() override {
-    return velocity_.defined() ? std::vector<OptimizerState>{{"velocity", velocity_}} : std::vector<OptimizerState>{};
+    return velocity_.defined() ? std::vector<OptimizerState>{{"velocity", velocity_}}
+                               : std::vector<OptimizerState>{};
   }
   double peak_lr() const override { return config_.common.lr; }
   const std::vector<UpdateRange>& ranges() const override { return ranges_; }

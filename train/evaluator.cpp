@@ -25,7 +25,8 @@ EvaluationReport evaluate(Model& model,
   for (std::int64_t first = begin; first < end; first += micro_batch) {
     const Batch batch = data.read(first, std::min(micro_batch, end - first));
     Telemetry telemetry;
-    const ForwardLoss forward = model.forward_loss(batch, {.phase = Phase::kEvaluate, .telemetry = &telemetry});
+    const ForwardLoss forward =
+        model.forward_loss(batch, {.phase = Phase::kEvaluate, .telemetry = &telemetry});
     entropy.add(telemetry);
     loss += forward.loss_sum.value().item();
     weight += batch.weight;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <numeric>
 
 #include "core/checked.h"
@@ -21,21 +22,34 @@ std::vector<std::int32_t> likeliest(std::span<const float> logits, std::int64_t 
     const float y = logits[static_cast<std::size_t>(b)];
     return x > y || (x == y && a < b);
   };
-  const auto middle = order.begin() + std::min<std::int64_t>(count, static_cast<std::int64_t>(order.size()));
+  const auto middle =
+      order.begin() + std::min<std::int64_t>(count, static_cast<std::int64_t>(order.size()));
   std::partial_sort(order.begin(), middle, order.end(), before);
   order.erase(middle, order.end());
   return order;
 }
 
 void check_options(const GenerationOptions& options) {
-  CLS_CHECK(options.temperature >= 0, ConfigError, "temperature ", options.temperature, "; expected 0 or more");
+  CLS_CHECK(options.temperature >= 0, ConfigError, "temperature ", options.temperature,
+            "; expected 0 or more");
   CLS_CHECK(options.top_k >= 0, ConfigError, "top_k ", options.top_k, "; expected 0 (all) or more");
-  CLS_CHECK(options.top_p > 0 && options.top_p <= 1, ConfigError, "top_p ", options.top_p, "; expected more than 0, at most 1");
+  CLS_CHECK(options.top_p > 0 && options.top_p <= 1, ConfigError, "top_p ", options.top_p,
+            "; expected more than 0, at most 1");
+}
+
+// The last token is never read, so it may lie one beyond the longest sequence.
+std::int64_t tokens_left(const LanguageModel& model, std::int64_t length, std::int64_t wanted) {
+  const std::optional<std::int64_t> longest = model.longest_sequence();
+  CLS_CHECK(!longest || length <= *longest, ConfigError, "the prompt has ", length,
+            " tokens; the model was trained with learned positions for ", *longest);
+  return longest ? std::min(wanted, *longest + 1 - length) : wanted;
 }
 
 }  // namespace
 
-std::int32_t sample_token(const Tensor& logits_V, const GenerationOptions& options, std::int64_t position) {
+std::int32_t sample_token(const Tensor& logits_V,
+                          const GenerationOptions& options,
+                          std::int64_t position) {
   check_options(options);
   const Tensor logits = logits_V.to(Dtype::kF32).contiguous();
   const std::span<const float> values = logits.span<float>();
@@ -46,11 +60,13 @@ std::int32_t sample_token(const Tensor& logits_V, const GenerationOptions& optio
     return likeliest(values, 1).front();
   }
   const auto all = static_cast<std::int64_t>(values.size());
-  const std::vector<std::int32_t> order = likeliest(values, options.top_k > 0 ? options.top_k : all);
+  const std::vector<std::int32_t> order =
+      likeliest(values, options.top_k > 0 ? options.top_k : all);
   std::vector<double> weights;
   const double highest = values[static_cast<std::size_t>(order.front())];
   for (const std::int32_t token : order) {
-    weights.push_back(std::exp((values[static_cast<std::size_t>(token)] - highest) / options.temperature));
+    weights.push_back(
+        std::exp((values[static_cast<std::size_t>(token)] - highest) / options.temperature));
   }
   const double total = std::accumulate(weights.begin(), weights.end(), 0.0);
   double kept = 0;
@@ -75,14 +91,19 @@ std::vector<std::int32_t> generate(LanguageModel& model,
                                    const GenerationOptions& options,
                                    const std::function<void(std::int32_t)>& on_token) {
   check_options(options);
-  CLS_CHECK(!prompt.empty(), ConfigError, "an empty prompt has no next token; give at least one token");
+  CLS_CHECK(!prompt.empty(), ConfigError,
+            "an empty prompt has no next token; give at least one token");
   const auto length = static_cast<std::int64_t>(prompt.size());
-  const std::unique_ptr<GenerationState> state = model.start(1, length + options.max_tokens);
+  const std::int64_t count = tokens_left(model, length, options.max_tokens);
+  const std::unique_ptr<GenerationState> state = model.start(1, length + count);
   std::vector<std::int32_t> tokens;
   Tensor input = Tensor::from(prompt, {1, length});
-  while (static_cast<std::int64_t>(tokens.size()) < options.max_tokens) {
-    const Tensor logits = model.next_logits(input, *state);
-    const std::int32_t token = sample_token(logits.select(0, 0), options, static_cast<std::int64_t>(tokens.size()));
+  while (std::ssize(tokens) < count) {
+    Tensor logits_V = model.next_logits(input, *state).select(0, 0);
+    if (options.vocab_size > 0 && options.vocab_size < logits_V.size(0)) {
+      logits_V = logits_V.slice(0, 0, options.vocab_size);
+    }
+    const std::int32_t token = sample_token(logits_V, options, std::ssize(tokens));
     if (options.stop_token == token) {
       break;
     }

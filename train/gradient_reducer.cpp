@@ -6,11 +6,15 @@
 
 namespace clausius {
 
-GradientReducer::GradientReducer(ParameterStore& parameters, Communicator& communicator, std::int64_t bucket_bytes)
+GradientReducer::GradientReducer(ParameterStore& parameters,
+                                 Communicator& communicator,
+                                 std::int64_t bucket_bytes)
     : parameters_(parameters), communicator_(communicator) {
-  const std::int64_t least = bucket_bytes / static_cast<std::int64_t>(size_of(parameters.gradients().dtype()));
+  const std::int64_t least =
+      bucket_bytes / static_cast<std::int64_t>(size_of(parameters.gradients().dtype()));
   Bucket bucket{.end = parameters.size()};
-  for (auto parameter = parameters.parameters().rbegin(); parameter != parameters.parameters().rend(); ++parameter) {
+  for (auto parameter = parameters.parameters().rbegin();
+       parameter != parameters.parameters().rend(); ++parameter) {
     bucket.begin = parameter->offset();
     ++bucket.parameters;
     bucket_of_[&*parameter] = buckets_.size();
@@ -44,15 +48,15 @@ void GradientReducer::ready(Parameter& parameter) {
 void GradientReducer::launch_ready() {
   while (launched_ < buckets_.size() && buckets_[launched_].pending == 0) {
     Bucket& bucket = buckets_[launched_];
-    bucket.work = communicator_.all_reduce_async(parameters_.gradients().slice(0, bucket.begin, bucket.end),
-                                                 "gradient bucket");
+    bucket.work = communicator_.all_reduce_async(
+        parameters_.gradients().slice(0, bucket.begin, bucket.end), "gradient bucket");
     ++launched_;
   }
 }
 
 void GradientReducer::finish() {
-  CLS_CHECK(launched_ == buckets_.size(), InternalError, "only ", launched_, " of ", buckets_.size(),
-            " gradient buckets are final after backward");
+  CLS_CHECK(launched_ == buckets_.size(), InternalError, "only ", launched_, " of ",
+            buckets_.size(), " gradient buckets are final after backward");
   for (const Bucket& bucket : buckets_) {
     bucket.work.wait();
   }
@@ -61,7 +65,9 @@ void GradientReducer::finish() {
 std::vector<BucketTrace> GradientReducer::trace() const {
   std::vector<BucketTrace> traces;
   for (std::size_t i = 0; i < buckets_.size(); ++i) {
-    traces.push_back({.bucket = i, .elements = buckets_[i].end - buckets_[i].begin, .times = buckets_[i].work.times()});
+    traces.push_back({.bucket = i,
+                      .elements = buckets_[i].end - buckets_[i].begin,
+                      .times = buckets_[i].work.times()});
   }
   return traces;
 }

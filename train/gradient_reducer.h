@@ -24,7 +24,9 @@ struct BucketTrace {
 class GradientReducer {
  public:
   /// `bucket_bytes`: least size of a bucket but the last.
-  GradientReducer(ParameterStore& parameters, Communicator& communicator, std::int64_t bucket_bytes);
+  GradientReducer(ParameterStore& parameters,
+                  Communicator& communicator,
+                  std::int64_t bucket_bytes);
 
   /// Before the backward of the step's last micro-batch (or without any): parameters the tape does not use are final now.
   void start(const Tape* tape);

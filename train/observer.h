@@ -21,7 +21,9 @@ class TrainingObserver {
   virtual void on_step(const StepReport& /*report*/) {}
   virtual void on_evaluation(std::int64_t /*step*/, const EvaluationReport& /*report*/) {}
   /// start, resume, checkpoint, signal, alarm, end.
-  virtual void on_event(std::int64_t /*step*/, std::string_view /*event*/, std::string_view /*message*/) {}
+  virtual void on_event(std::int64_t /*step*/,
+                        std::string_view /*event*/,
+                        std::string_view /*message*/) {}
 };
 
 }  // namespace clausius

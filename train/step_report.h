@@ -24,14 +24,14 @@ struct StepReport {
   double model_tflops = 0;
   double fraction_of_peak = 0;
   std::int64_t peak_memory_bytes = 0;
-  std::vector<std::pair<std::string, double>> aux_losses;
+  std::vector<std::pair<std::string, double>> aux_losses{};
   /// Filled where the step is sampled by the monitor.
   bool sampled = false;
-  EntropyReport entropy;
+  EntropyReport entropy{};
   /// Share of heads in each health band, lowest first.
-  std::vector<double> bands;
+  std::vector<double> bands{};
   /// Alarms that are raised now, as texts.
-  std::vector<std::string> alarms;
+  std::vector<std::string> alarms{};
 };
 
 struct EvaluationReport {

@@ -8,6 +8,7 @@
 #include <variant>
 #include <vector>
 
+#include "core/comm/communicator.h"
 #include "core/config.h"
 #include "core/config_duration.h"
 #include "layers/models/model.h"
@@ -16,7 +17,9 @@ namespace clausius {
 
 /// A number a run reports and that `keep_best`, `early_stop` and `evaluate.metrics` name.
 enum class Metric { kValLoss, kValBitsPerByte };
-constexpr auto words_of(Metric /*unused*/) { return words("val_loss", "val_bits_per_byte"); }
+constexpr auto words_of(Metric /*unused*/) {
+  return words("val_loss", "val_bits_per_byte");
+}
 
 struct EarlyStopConfig {
   Metric metric = Metric::kValLoss;
@@ -24,7 +27,8 @@ struct EarlyStopConfig {
 
   void visit(ConfigVisitor& v) {
     v.field("metric", metric, "what must improve");
-    v.field("patience", patience, "evaluations without improvement before the run ends", at_least(1));
+    v.field("patience", patience, "evaluations without improvement before the run ends",
+            at_least(1));
   }
 };
 
@@ -41,16 +45,21 @@ struct TrainConfig {
   bool expect_divergence = false;
 
   void visit(ConfigVisitor& v) {
-    v.field("steps", steps, "length of the run in optimizer steps; one of steps, epochs, tokens", at_least(1));
+    v.field("steps", steps, "length of the run in optimizer steps; one of steps, epochs, tokens",
+            at_least(1));
     v.field("epochs", epochs, "length of the run in passes over the data", at_least(1));
     v.field("tokens", tokens, "length of the run in tokens", at_least(1));
-    v.field("batch_tokens", batch_tokens, "tokens of a step over all ranks; one of batch_tokens, batch_samples", at_least(1));
+    v.field("batch_tokens", batch_tokens,
+            "tokens of a step over all ranks; one of batch_tokens, batch_samples", at_least(1));
     v.field("batch_samples", batch_samples, "rows of a step over all ranks", at_least(1));
     v.field("micro_batch", micro_batch, "samples per rank and forward pass", at_least(1));
-    v.field("clip_norm", clip_norm, "largest L2 norm of the gradient; null = no clipping", positive);
-    v.field("recompute", recompute, "activations computed again in backward: none, or whole blocks");
+    v.field("clip_norm", clip_norm, "largest L2 norm of the gradient; null = no clipping",
+            positive);
+    v.field("recompute", recompute,
+            "activations computed again in backward: none, or whole blocks");
     v.field("early_stop", early_stop, "end when validation stops improving");
-    v.field("expect_divergence", expect_divergence, "the recipe shows a failure: its test wants exit code 4");
+    v.field("expect_divergence", expect_divergence,
+            "the recipe shows a failure: its test wants exit code 4");
   }
   void validate(const ConfigCheck& check) const {
     const int lengths = (steps ? 1 : 0) + (epochs ? 1 : 0) + (tokens ? 1 : 0);
@@ -61,10 +70,14 @@ struct TrainConfig {
 };
 
 enum class KeepAll { kAll };
-constexpr auto words_of(KeepAll /*unused*/) { return words("all"); }
+constexpr auto words_of(KeepAll /*unused*/) {
+  return words("all");
+}
 
 enum class KeepBest { kAuto, kValLoss, kValBitsPerByte };
-constexpr auto words_of(KeepBest /*unused*/) { return words("auto", "val_loss", "val_bits_per_byte"); }
+constexpr auto words_of(KeepBest /*unused*/) {
+  return words("auto", "val_loss", "val_bits_per_byte");
+}
 
 struct CheckpointConfig {
   Duration every = Duration::steps(500);
@@ -73,18 +86,22 @@ struct CheckpointConfig {
   bool asynchronous = true;
 
   void visit(ConfigVisitor& v) {
-    v.field("every", every, "between checkpoints; one is always written at the end");
+    v.field("every", every, "between checkpoints; one is always written at the end", positive);
     v.field("keep_last", keep_last, "newest checkpoints kept", at_least(1));
-    v.field("keep_best", keep_best, "also keep the best by this metric; auto: val_loss if there is validation");
+    v.field("keep_best", keep_best,
+            "also keep the best by this metric; auto: val_loss if there is validation");
     v.field("asynchronous", asynchronous, "write in the background");
   }
 };
 
-enum class ReductionOrder { kRank, kTree };
-constexpr auto words_of(ReductionOrder /*unused*/) { return words("rank", "tree"); }
+constexpr auto words_of(ReductionOrder /*unused*/) {
+  return words("rank", "tree");
+}
 
 enum class ReduceDtype { kF32, kBf16 };
-constexpr auto words_of(ReduceDtype /*unused*/) { return words("f32", "bf16"); }
+constexpr auto words_of(ReduceDtype /*unused*/) {
+  return words("f32", "bf16");
+}
 
 struct ParallelConfig {
   Auto<std::int64_t> threads;
@@ -95,17 +112,23 @@ struct ParallelConfig {
   std::optional<Duration> check_every = Duration::steps(1000);
 
   void visit(ConfigVisitor& v) {
-    v.field("threads", threads, "per rank; auto: the cores of the rank's affinity mask", at_least(1));
-    v.field("bucket_bytes", bucket_bytes, "of gradients reduced together while backward goes on", at_least(1));
+    v.field("threads", threads, "per rank; auto: the cores of the rank's affinity mask",
+            at_least(1));
+    v.field("bucket_bytes", bucket_bytes, "of gradients reduced together while backward goes on",
+            at_least(1));
     v.field("reduce_dtype", reduce_dtype, "element type on the wire");
-    v.field("reduction_order", reduction_order, "rank: sums in rank order; tree: the same bits for 1, 2, 4 .. ranks");
+    v.field("reduction_order", reduction_order,
+            "rank: sums in rank order; tree: the same bits for 1, 2, 4 .. ranks");
     v.field("timeout_s", timeout_s, "a collective that takes longer ends the job", at_least(1));
-    v.field("check_every", check_every, "ranks compare hashes of their state; null = never");
+    v.field("check_every", check_every, "ranks compare hashes of their state; null = never",
+            positive);
   }
 };
 
 enum class SampleCount { kAuto, kAll };
-constexpr auto words_of(SampleCount /*unused*/) { return words("auto", "all"); }
+constexpr auto words_of(SampleCount /*unused*/) {
+  return words("auto", "all");
+}
 
 struct EvaluateConfig {
   Auto<Duration> every;
@@ -113,7 +136,8 @@ struct EvaluateConfig {
   std::vector<std::string> prompts;
 
   void visit(ConfigVisitor& v) {
-    v.field("every", every, "between evaluations; auto: checkpoint.every; one is always made at the end");
+    v.field("every", every,
+            "between evaluations; auto: checkpoint.every; one is always made at the end", positive);
     v.field("samples", samples, "validation rows used; auto: 2^20 tokens of text", at_least(1));
     v.field("prompts", prompts, "continued in the log at each evaluation");
   }

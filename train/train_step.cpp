@@ -16,9 +16,16 @@ TrainStep::TrainStep(Model& model,
                      GradientReducer& reducer,
                      Communicator& communicator,
                      const TrainStepOptions& options)
-    : model_(model), optimizer_(optimizer), reducer_(reducer), communicator_(communicator), options_(options) {}
+    : model_(model),
+      optimizer_(optimizer),
+      reducer_(reducer),
+      communicator_(communicator),
+      options_(options) {}
 
-StepOutcome TrainStep::run(const LoadedStep& data, std::int64_t step, double lr, EntropyTotals& entropy) {
+StepOutcome TrainStep::run(const LoadedStep& data,
+                           std::int64_t step,
+                           double lr,
+                           EntropyTotals& entropy) {
   const double weight = communicator_.all_reduce(data.weight, ReduceOp::kSum, "loss weight");
   CLS_CHECK(weight > 0, DataError, "step ", step, ": no target of the batch carries loss");
   model_.parameters().begin_step();
@@ -36,26 +43,33 @@ StepOutcome TrainStep::run(const LoadedStep& data, std::int64_t step, double lr,
   return outcome;
 }
 
-double TrainStep::forward_backward(const LoadedStep& data, std::int64_t step, double global_weight, EntropyTotals& entropy) {
+double TrainStep::forward_backward(const LoadedStep& data,
+                                   std::int64_t step,
+                                   double global_weight,
+                                   EntropyTotals& entropy) {
   double loss_sum = 0;
   for (std::size_t i = 0; i < data.micro_batches.size(); ++i) {
     Tape tape;
     const ParameterStore::Bind bind(model_.parameters(), &tape);
     Telemetry telemetry;
-    const ForwardLoss forward = model_.forward_loss(data.micro_batches[i], {.phase = Phase::kTrain,
-                                                                            .seed = options_.seed,
-                                                                            .step = narrow<std::uint32_t>(step),
-                                                                            .recompute = options_.recompute,
-                                                                            .telemetry = &telemetry});
+    const ForwardLoss forward =
+        model_.forward_loss(data.micro_batches[i], {.phase = Phase::kTrain,
+                                                    .seed = options_.seed,
+                                                    .step = narrow<std::uint32_t>(step),
+                                                    .recompute = options_.recompute,
+                                                    .telemetry = &telemetry});
     loss_sum += forward.loss_sum.value().item();
     entropy.add(telemetry);
     const Tensor seed = Tensor::scalar(1.0 / global_weight, forward.loss_sum.dtype());
+    backward_times_.begin = std::chrono::steady_clock::now();
     if (i + 1 == data.micro_batches.size()) {
       reducer_.start(&tape);
-      tape.backward(forward.loss_sum, seed, [this](Parameter& parameter) { reducer_.ready(parameter); });
+      tape.backward(forward.loss_sum, seed,
+                    [this](Parameter& parameter) { reducer_.ready(parameter); });
     } else {
       tape.backward(forward.loss_sum, seed);
     }
+    backward_times_.end = std::chrono::steady_clock::now();
   }
   if (data.micro_batches.empty()) {
     reducer_.start(nullptr);
@@ -66,7 +80,8 @@ double TrainStep::forward_backward(const LoadedStep& data, std::int64_t step, do
 double TrainStep::gradient_norm() const {
   double squares = 0;
   for (const UpdateRange& range : optimizer_.ranges()) {
-    squares += ops::sum_of_squares(model_.parameters().gradients().slice(0, range.begin, range.end)).value;
+    squares +=
+        ops::sum_of_squares(model_.parameters().gradients().slice(0, range.begin, range.end)).value;
   }
   return std::sqrt(squares);
 }

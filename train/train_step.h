@@ -2,6 +2,7 @@
 // One optimizer step: micro-batches forward and backward, gradients over ranks, clip, update.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 
@@ -13,6 +14,12 @@
 #include "train/monitor/attention_entropy.h"
 
 namespace clausius {
+
+/// When the step's backward ran, for traces.
+struct BackwardTimes {
+  std::chrono::steady_clock::time_point begin;
+  std::chrono::steady_clock::time_point end;
+};
 
 struct TrainStepOptions {
   std::uint64_t seed = 0;
@@ -30,13 +37,26 @@ struct StepOutcome {
 /// Loss of the step = sum of token losses / valid tokens of the global batch, whatever the split into micro-batches and ranks.
 class TrainStep {
  public:
-  TrainStep(Model& model, Optimizer& optimizer, GradientReducer& reducer, Communicator& communicator, const TrainStepOptions& options);
+  TrainStep(Model& model,
+            Optimizer& optimizer,
+            GradientReducer& reducer,
+            Communicator& communicator,
+            const TrainStepOptions& options);
 
   /// `data`: this rank's part of the step; `step` from 1. Entropies of all its rows are added to `entropy`. Collective.
-  [[nodiscard]] StepOutcome run(const LoadedStep& data, std::int64_t step, double lr, EntropyTotals& entropy);
+  [[nodiscard]] StepOutcome run(const LoadedStep& data,
+                                std::int64_t step,
+                                double lr,
+                                EntropyTotals& entropy);
+
+  /// Of the last micro-batch of the last step.
+  [[nodiscard]] const BackwardTimes& backward_times() const { return backward_times_; }
 
  private:
-  [[nodiscard]] double forward_backward(const LoadedStep& data, std::int64_t step, double global_weight, EntropyTotals& entropy);
+  [[nodiscard]] double forward_backward(const LoadedStep& data,
+                                        std::int64_t step,
+                                        double global_weight,
+                                        EntropyTotals& entropy);
   [[nodiscard]] double gradient_norm() const;
 
   Model& model_;
@@ -44,6 +64,7 @@ class TrainStep {
   GradientReducer& reducer_;
   Communicator& communicator_;
   TrainStepOptions options_;
+  BackwardTimes backward_times_;
 };
 
 }  // namespace clausius

@@ -24,14 +24,18 @@ HeadProjection::HeadProjection(std::int64_t model_dim,
                                const BiasOf& bias,
                                const InitStream& init)
     : heads_(heads),
-      weight_(&init.weight("weight", Role::kMatrix, {(heads.query + 2 * heads.key) * heads.dim, model_dim})) {
+      weight_(&init.weight(
+          "weight", Role::kMatrix, {(heads.query + 2 * heads.key) * heads.dim, model_dim})) {
   constexpr std::array kParts = {Projection::kQ, Projection::kK, Projection::kV};
   for (const Projection part : kParts) {
     const std::int64_t count = part == Projection::kQ ? heads.query : heads.key;
-    biases_.push_back(has_bias(bias, part) ? &init.child(word_of(part)).constant("bias", Role::kBias, {count * heads.dim}, 0.0)
-                                           : nullptr);
+    biases_.push_back(
+        has_bias(bias, part)
+            ? &init.child(word_of(part)).constant("bias", Role::kBias, {count * heads.dim}, 0.0)
+            : nullptr);
   }
-  if (std::none_of(biases_.begin(), biases_.end(), [](const Parameter* parameter) { return parameter != nullptr; })) {
+  if (std::none_of(biases_.begin(), biases_.end(),
+                   [](const Parameter* parameter) { return parameter != nullptr; })) {
     biases_.clear();
   }
 }

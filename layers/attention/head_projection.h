@@ -15,7 +15,9 @@ namespace clausius {
 
 /// The projections of an attention layer that may have a bias.
 enum class Projection { kQ, kK, kV, kOut };
-constexpr auto words_of(Projection /*unused*/) { return words("q", "k", "v", "out"); }
+constexpr auto words_of(Projection /*unused*/) {
+  return words("q", "k", "v", "out");
+}
 
 /// `bias: true`, `bias: false` or `bias: [q, k]`.
 using BiasOf = std::variant<bool, std::vector<Projection>>;
@@ -36,7 +38,10 @@ struct HeadProjections {
 /// Parameters: weight [(H + 2 G) D, M], rows of q, then k, then v; q.bias, k.bias, v.bias where asked for, starting at zero.
 class HeadProjection {
  public:
-  HeadProjection(std::int64_t model_dim, const HeadCounts& heads, const BiasOf& bias, const InitStream& init);
+  HeadProjection(std::int64_t model_dim,
+                 const HeadCounts& heads,
+                 const BiasOf& bias,
+                 const InitStream& init);
   /// x_BTM -> views of one product; their gradients meet in one buffer.
   [[nodiscard]] HeadProjections forward(const Variable& x_BTM) const;
   [[nodiscard]] Parameter& weight() const { return *weight_; }

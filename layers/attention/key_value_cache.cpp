@@ -16,8 +16,8 @@ KeyValueCache::KeyValueCache(std::int64_t batch,
 
 void KeyValueCache::append(const Tensor& k_BTGD, const Tensor& v_BTGD) {
   const std::int64_t end = length_ + k_BTGD.size(1);
-  CLS_CHECK(end <= keys_.size(1), ShapeError, "key-value cache of ", keys_.size(1), " tokens is full: ", length_,
-            " held, ", k_BTGD.size(1), " more asked for");
+  CLS_CHECK(end <= keys_.size(1), ShapeError, "key-value cache of ", keys_.size(1),
+            " tokens is full: ", length_, " held, ", k_BTGD.size(1), " more asked for");
   keys_.slice(1, length_, end).copy_from(k_BTGD);
   values_.slice(1, length_, end).copy_from(v_BTGD);
   length_ = end;

@@ -12,7 +12,11 @@ namespace clausius {
 
 class KeyValueCache final : public MixerState {
  public:
-  KeyValueCache(std::int64_t batch, std::int64_t capacity, std::int64_t heads, std::int64_t head_dim, Dtype dtype);
+  KeyValueCache(std::int64_t batch,
+                std::int64_t capacity,
+                std::int64_t heads,
+                std::int64_t head_dim,
+                Dtype dtype);
   [[nodiscard]] std::int64_t length() const override { return length_; }
   /// Errors: ShapeError when the capacity is exceeded.
   void append(const Tensor& k_BTGD, const Tensor& v_BTGD);

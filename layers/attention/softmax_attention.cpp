@@ -18,8 +18,14 @@ namespace clausius {
 namespace {
 
 struct SoftmaxAttentionConfig {
-  static constexpr std::string_view kDoc = "Softmax attention, causal, grouped heads, every head's entropy reported.";
-  static MixerTraits facts() { return {.has_probabilities = true, .isolates_documents = true, .takes_rope = true}; }
+  static constexpr std::string_view kDoc =
+      "Softmax attention, causal, grouped heads, every head's entropy reported.";
+  [[nodiscard]] MixerTraits facts(const LayerShape& shape) const {
+    return {.has_probabilities = true,
+            .isolates_documents = true,
+            .takes_rope = true,
+            .rope_dim = head_dim.value_or(shape.head_dim)};
+  }
 
   std::optional<std::int64_t> num_heads;
   std::optional<std::int64_t> num_kv_heads;
@@ -30,17 +36,32 @@ struct SoftmaxAttentionConfig {
   double dropout = 0.0;
 
   void visit(ConfigVisitor& v, const LayerShape& shape) {
-    v.derived("num_heads", num_heads, [&] { return shape.num_heads; }, "the model's", "query heads", at_least(1));
+    v.derived(
+        "num_heads", num_heads, [&] { return shape.num_heads; }, "the model's", "query heads",
+        at_least(1));
     v.derived(
         "num_kv_heads", num_kv_heads, [&] { return shape.num_kv_heads; }, "the model's",
         "key and value heads; each serves num_heads / num_kv_heads query heads", at_least(1));
-    v.derived("head_dim", head_dim, [&] { return shape.head_dim; }, "the model's", "width of q, k and v per head", at_least(1));
-    v.derived("bias", bias, [&] { return BiasOf(shape.bias); }, "the model's", "projections with a bias; true = all four");
+    v.derived(
+        "head_dim", head_dim, [&] { return shape.head_dim; }, "the model's",
+        "width of q, k and v per head", at_least(1));
+    v.derived(
+        "bias", bias, [&] { return BiasOf(shape.bias); }, "the model's",
+        "projections with a bias; true = all four");
     v.field("window", window, "tokens seen back, the own one included; null = all", at_least(1));
     v.derived(
-        "softmax_scale", softmax_scale, [&] { return 1.0 / std::sqrt(static_cast<double>(head_dim.value_or(shape.head_dim))); },
+        "softmax_scale", softmax_scale,
+        [&] { return 1.0 / std::sqrt(static_cast<double>(head_dim.value_or(shape.head_dim))); },
         "head_dim^-1/2", "multiplies q k^T", positive);
-    v.field("dropout", dropout, "share of the probabilities set to zero in training, after the entropy is taken", zero_to_one);
+    v.field("dropout", dropout,
+            "share of the probabilities set to zero in training, after the entropy is taken",
+            zero_to_one);
+  }
+  void validate(const ConfigCheck& check, const LayerShape& shape) const {
+    const std::int64_t query_heads = num_heads.value_or(shape.num_heads);
+    const std::int64_t key_heads = num_kv_heads.value_or(shape.num_kv_heads);
+    check.that(query_heads % key_heads == 0, "num_kv_heads", key_heads,
+               " does not divide num_heads ", query_heads);
   }
 };
 
@@ -49,7 +70,9 @@ struct SoftmaxAttentionConfig {
 /// Telemetry:  row entropies with gradient, visible keys, largest logit of each head.
 class SoftmaxAttention final : public SequenceMixer {
  public:
-  SoftmaxAttention(const SoftmaxAttentionConfig& config, const LayerShape& shape, const InitStream& init)
+  SoftmaxAttention(const SoftmaxAttentionConfig& config,
+                   const LayerShape& shape,
+                   const InitStream& init)
       : heads_{.query = config.num_heads.value_or(shape.num_heads),
                .key = config.num_kv_heads.value_or(shape.num_kv_heads),
                .dim = config.head_dim.value_or(shape.head_dim)},
@@ -58,10 +81,13 @@ class SoftmaxAttention final : public SequenceMixer {
         qkv_(shape.model_dim, heads_, config.bias.value_or(BiasOf(shape.bias)), init.child("qkv")),
         out_(heads_.query * heads_.dim,
              shape.model_dim,
-             {.bias = has_bias(config.bias.value_or(BiasOf(shape.bias)), Projection::kOut), .residual_output = true},
+             {.bias = has_bias(config.bias.value_or(BiasOf(shape.bias)), Projection::kOut),
+              .residual_output = true},
              init.child("out")) {}
 
-  Variable forward(const Variable& x_BTM, const SequenceContext& context, MixerState* state) override {
+  Variable forward(const Variable& x_BTM,
+                   const SequenceContext& context,
+                   MixerState* state) override {
     if (state != nullptr) {
       return decode(x_BTM, context, *state);
     }
@@ -71,17 +97,21 @@ class SoftmaxAttention final : public SequenceMixer {
     return finish(attend(heads.q_BTHD, heads.k_BTGD, heads.v_BTGD, options, context));
   }
 
-  Variable decode(const Variable& x_BTM, const SequenceContext& context, MixerState& state) override {
+  Variable decode(const Variable& x_BTM,
+                  const SequenceContext& context,
+                  MixerState& state) override {
     auto& cache = dynamic_cast<KeyValueCache&>(state);
     const HeadProjections heads = project(x_BTM, context);
     ops::AttentionOptions options = attention_options(context);
     options.mask.query_offset = cache.length();
     cache.append(heads.k_BTGD.value(), heads.v_BTGD.value());
-    return finish(attend(heads.q_BTHD, Variable(cache.keys()), Variable(cache.values()), options, context));
+    return finish(
+        attend(heads.q_BTHD, Variable(cache.keys()), Variable(cache.values()), options, context));
   }
 
   std::unique_ptr<MixerState> make_state(std::int64_t batch, std::int64_t capacity) const override {
-    return std::make_unique<KeyValueCache>(batch, capacity, heads_.key, heads_.dim, qkv_.compute_dtype());
+    return std::make_unique<KeyValueCache>(batch, capacity, heads_.key, heads_.dim,
+                                           qkv_.compute_dtype());
   }
 
   std::int64_t entropy_heads() const override { return heads_.query; }
@@ -90,7 +120,8 @@ class SoftmaxAttention final : public SequenceMixer {
 
   double mixing_flops_per_token(std::int64_t context_length) const override {
     const auto length = static_cast<double>(context_length);
-    const auto window = static_cast<double>(std::min(context_length, config_.window.value_or(context_length)));
+    const auto window =
+        static_cast<double>(std::min(context_length, config_.window.value_or(context_length)));
     // Mean number of visible keys of a causal row, halves of the diagonal not counted.
     const double keys = window - window * window / (2.0 * length);
     return 4.0 * static_cast<double>(heads_.query * heads_.dim) * keys;
@@ -128,8 +159,8 @@ class SoftmaxAttention final : public SequenceMixer {
     if (context.telemetry != nullptr) {
       context.telemetry->add({.layer = context.layer,
                               .entropy_BHT = result.entropy_BHT,
-                              .outcomes_BT = ops::attention_visible_counts(options.mask, q_BTHD.size(0), q_BTHD.size(1),
-                                                                           k_BSGD.size(1)),
+                              .outcomes_BT = ops::attention_visible_counts(
+                                  options.mask, q_BTHD.size(0), q_BTHD.size(1), k_BSGD.size(1)),
                               .max_logit_BH = result.max_logit_BH});
     }
     return result.y_BTHE;

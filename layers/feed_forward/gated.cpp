@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Gated feed-forwards: down(f(gate(x)) * up(x)), gate and up in one matrix.
 #include "autograd/rules/gated.h"
+
 #include "core/checked.h"
 #include "layers/feed_forward/feed_forward.h"
 #include "layers/linear.h"
@@ -10,7 +11,8 @@ namespace {
 
 // 8/3 of the model width, rounded up to what kernels like: 256, or 16 in narrow models.
 std::int64_t default_hidden_dim(std::int64_t model_dim) {
-  return round_up(div_ceil<std::int64_t>(8 * model_dim, 3), std::int64_t{model_dim < 1024 ? 16 : 256});
+  return round_up(div_ceil<std::int64_t>(8 * model_dim, 3),
+                  std::int64_t{model_dim < 1024 ? 16 : 256});
 }
 
 struct SwigluConfig {
@@ -22,8 +24,10 @@ struct SwigluConfig {
   void visit(ConfigVisitor& v, const LayerShape& shape) {
     v.derived(
         "hidden_dim", hidden_dim, [&] { return default_hidden_dim(shape.model_dim); },
-        "8/3 model_dim rounded up to 256, below model_dim 1024 to 16", "width of gate and up", at_least(1));
-    v.derived("bias", bias, [&] { return shape.bias; }, "the model's", "biases in both matrices");
+        "8/3 model_dim rounded up to 256, below model_dim 1024 to 16", "width of gate and up",
+        at_least(1));
+    v.derived(
+        "bias", bias, [&] { return shape.bias; }, "the model's", "biases in both matrices");
   }
 };
 
@@ -33,13 +37,18 @@ class Swiglu final : public FeedForward {
  public:
   Swiglu(const SwigluConfig& config, const LayerShape& shape, const InitStream& init)
       : hidden_dim_(config.hidden_dim.value_or(default_hidden_dim(shape.model_dim))),
-        gate_up_(shape.model_dim, 2 * hidden_dim_, {.bias = config.bias.value_or(shape.bias)}, init.child("gate_up")),
+        gate_up_(shape.model_dim,
+                 2 * hidden_dim_,
+                 {.bias = config.bias.value_or(shape.bias)},
+                 init.child("gate_up")),
         down_(hidden_dim_,
               shape.model_dim,
               {.bias = config.bias.value_or(shape.bias), .residual_output = true},
               init.child("down")) {}
 
-  Variable forward(const Variable& x) const override { return down_.forward(swiglu(gate_up_.forward(x))); }
+  Variable forward(const Variable& x) const override {
+    return down_.forward(swiglu(gate_up_.forward(x)));
+  }
 
  private:
   std::int64_t hidden_dim_;

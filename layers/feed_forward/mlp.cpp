@@ -8,7 +8,9 @@ namespace clausius {
 namespace {
 
 enum class Activation { kGelu, kGeluErf, kRelu, kSilu, kIdentity };
-constexpr auto words_of(Activation /*unused*/) { return words("gelu", "gelu_erf", "relu", "silu", "identity"); }
+constexpr auto words_of(Activation /*unused*/) {
+  return words("gelu", "gelu_erf", "relu", "silu", "identity");
+}
 
 Variable apply(Activation activation, const Variable& x) {
   switch (activation) {
@@ -35,10 +37,11 @@ struct MlpConfig {
 
   void visit(ConfigVisitor& v, const LayerShape& shape) {
     v.derived(
-        "hidden_dim", hidden_dim, [&] { return 4 * shape.model_dim; }, "4 model_dim", "width between the two matrices",
-        at_least(1));
+        "hidden_dim", hidden_dim, [&] { return 4 * shape.model_dim; }, "4 model_dim",
+        "width between the two matrices", at_least(1));
     v.field("activation", activation, "gelu is the tanh form, gelu_erf the exact one");
-    v.derived("bias", bias, [&] { return shape.bias; }, "the model's", "biases in both matrices");
+    v.derived(
+        "bias", bias, [&] { return shape.bias; }, "the model's", "biases in both matrices");
   }
 };
 
@@ -56,7 +59,9 @@ class Mlp final : public FeedForward {
               {.bias = config.bias.value_or(shape.bias), .residual_output = true},
               init.child("down")) {}
 
-  Variable forward(const Variable& x) const override { return down_.forward(apply(activation_, up_.forward(x))); }
+  Variable forward(const Variable& x) const override {
+    return down_.forward(apply(activation_, up_.forward(x)));
+  }
 
  private:
   Activation activation_;

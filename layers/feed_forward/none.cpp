@@ -12,7 +12,9 @@ struct NoFeedForwardConfig {
 
 class NoFeedForward final : public FeedForward {
  public:
-  NoFeedForward(const NoFeedForwardConfig& /*config*/, const LayerShape& /*shape*/, const InitStream& /*init*/) {}
+  NoFeedForward(const NoFeedForwardConfig& /*config*/,
+                const LayerShape& /*shape*/,
+                const InitStream& /*init*/) {}
   bool present() const override { return false; }
   Variable forward(const Variable& x) const override { return x; }
 };

@@ -16,7 +16,9 @@ struct NormalConfig {
 
   void visit(ConfigVisitor& v) {
     v.field("std", std, "standard deviation of every weight", positive);
-    v.derived("embedding_std", embedding_std, [&] { return std; }, "std", "of token and position embeddings", positive);
+    v.derived(
+        "embedding_std", embedding_std, [&] { return std; }, "std",
+        "of token and position embeddings", positive);
     v.field("depth_scaled", depth_scaled, "residual outputs are divided by sqrt(2 layers)");
   }
 };

@@ -8,7 +8,8 @@ namespace clausius {
 namespace {
 
 struct SmallConfig {
-  static constexpr std::string_view kDoc = "Normal, std sqrt(2 / (5 model_dim)); residual outputs 1 / (sqrt(model_dim) layers).";
+  static constexpr std::string_view kDoc =
+      "Normal, std sqrt(2 / (5 model_dim)); residual outputs 1 / (sqrt(model_dim) layers).";
   void visit(ConfigVisitor& /*v*/) {}
 };
 
@@ -19,8 +20,10 @@ class Small final : public Initializer {
   explicit Small(const SmallConfig& /*config*/) {}
   void fill(Tensor& value, const InitRequest& request, const RandomStream& stream) const override {
     const auto width = static_cast<double>(request.shape.model_dim);
-    const double std = request.residual_output ? 1.0 / (std::sqrt(width) * static_cast<double>(request.shape.num_layers))
-                                               : std::sqrt(2.0 / (5.0 * width));
+    const double std =
+        request.residual_output
+            ? 1.0 / (std::sqrt(width) * static_cast<double>(request.shape.num_layers))
+            : std::sqrt(2.0 / (5.0 * width));
     fill_normal(value, stream, 0.0, std);
   }
 };
@@ -35,7 +38,9 @@ struct XavierUniformConfig {
 class XavierUniform final : public Initializer {
  public:
   explicit XavierUniform(const XavierUniformConfig& /*config*/) {}
-  void fill(Tensor& value, const InitRequest& /*request*/, const RandomStream& stream) const override {
+  void fill(Tensor& value,
+            const InitRequest& /*request*/,
+            const RandomStream& stream) const override {
     const double bound = std::sqrt(6.0 / static_cast<double>(value.size(0) + value.size(-1)));
     fill_uniform(value, stream, -bound, bound);
   }
@@ -50,7 +55,9 @@ struct FanInUniformConfig {
 class FanInUniform final : public Initializer {
  public:
   explicit FanInUniform(const FanInUniformConfig& /*config*/) {}
-  void fill(Tensor& value, const InitRequest& /*request*/, const RandomStream& stream) const override {
+  void fill(Tensor& value,
+            const InitRequest& /*request*/,
+            const RandomStream& stream) const override {
     const double bound = 1.0 / std::sqrt(static_cast<double>(value.size(-1)));
     fill_uniform(value, stream, -bound, bound);
   }

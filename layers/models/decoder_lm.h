@@ -22,13 +22,18 @@
 namespace clausius {
 
 enum class FinalNorm { kAuto, kNone, kRmsNorm, kLayerNorm };
-constexpr auto words_of(FinalNorm /*unused*/) { return words("auto", "none", "rms_norm", "layer_norm"); }
+constexpr auto words_of(FinalNorm /*unused*/) {
+  return words("auto", "none", "rms_norm", "layer_norm");
+}
 
 enum class EmbeddingScale { kSqrtDim };
-constexpr auto words_of(EmbeddingScale /*unused*/) { return words("sqrt_dim"); }
+constexpr auto words_of(EmbeddingScale /*unused*/) {
+  return words("sqrt_dim");
+}
 
 struct DecoderLmConfig {
-  static constexpr std::string_view kDoc = "A causal language model of blocks: sequence mixer and feed-forward.";
+  static constexpr std::string_view kDoc =
+      "A causal language model of blocks: sequence mixer and feed-forward.";
 
   std::int64_t layers = 0;
   std::int64_t model_dim = 0;
@@ -51,6 +56,7 @@ struct DecoderLmConfig {
 
   void visit(ConfigVisitor& v, const ModelContext& context);
   void validate(const ConfigCheck& check, const ModelContext& context) const;
+  [[nodiscard]] ModelFacts facts(const ModelContext& context) const;
   /// What layer `index` inherits.
   [[nodiscard]] LayerShape layer_shape(std::int64_t index, const ModelContext& context) const;
 };
@@ -61,14 +67,17 @@ class DecoderLm final : public LanguageModel {
  public:
   DecoderLm(const DecoderLmConfig& config, const ModelContext& context);
 
-  [[nodiscard]] ForwardLoss forward_loss(const Batch& batch, const ForwardOptions& options) override;
+  [[nodiscard]] ForwardLoss forward_loss(const Batch& batch,
+                                         const ForwardOptions& options) override;
   [[nodiscard]] ParameterStore& parameters() override { return store_; }
   [[nodiscard]] std::vector<std::int64_t> heads_per_layer() const override;
   [[nodiscard]] ForwardCost cost(std::int64_t context_length) const override;
   [[nodiscard]] std::int64_t vocab_size() const override { return vocab_size_; }
   [[nodiscard]] std::int64_t context_length() const override { return context_length_; }
+  [[nodiscard]] std::optional<std::int64_t> longest_sequence() const override;
   [[nodiscard]] Tensor logits(const Tensor& tokens_BT) override;
-  [[nodiscard]] std::unique_ptr<GenerationState> start(std::int64_t batch, std::int64_t capacity) const override;
+  [[nodiscard]] std::unique_ptr<GenerationState> start(std::int64_t batch,
+                                                       std::int64_t capacity) const override;
   [[nodiscard]] Tensor next_logits(const Tensor& tokens_BT, GenerationState& state) override;
 
  private:
@@ -80,11 +89,18 @@ class DecoderLm final : public LanguageModel {
     std::vector<Parameter*> parameters;  // of the block, for recomputation
   };
 
-  void build_layers(const DecoderLmConfig& config, const ModelContext& context, const InitStream& init);
-  void build_ends(const DecoderLmConfig& config, const ModelContext& context, const InitStream& init);
+  void build_layers(const DecoderLmConfig& config,
+                    const ModelContext& context,
+                    const InitStream& init);
+  void build_ends(const DecoderLmConfig& config,
+                  const ModelContext& context,
+                  const InitStream& init);
   [[nodiscard]] SequenceContext context_of(const Batch& batch, const ForwardOptions& options) const;
   [[nodiscard]] Variable embed(const Tensor& tokens_BT, const SequenceContext& context);
-  [[nodiscard]] Variable run_layer(Layer& layer, const Variable& x, const SequenceContext& context, Recompute recompute);
+  [[nodiscard]] Variable run_layer(Layer& layer,
+                                   const Variable& x,
+                                   const SequenceContext& context,
+                                   Recompute recompute);
   /// Embedding to final norm, without a generation state.
   [[nodiscard]] Variable hidden(const Batch& batch, const ForwardOptions& options);
   [[nodiscard]] Tensor head_logits(const Tensor& x);

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,7 +18,9 @@
 namespace clausius {
 
 enum class Recompute { kNone, kBlock };
-constexpr auto words_of(Recompute /*unused*/) { return words("none", "block"); }
+constexpr auto words_of(Recompute /*unused*/) {
+  return words("none", "block");
+}
 
 /// How one forward pass is run.
 struct ForwardOptions {
@@ -49,7 +52,8 @@ class Model {
   Model& operator=(const Model&) = delete;
   virtual ~Model() = default;
 
-  [[nodiscard]] virtual ForwardLoss forward_loss(const Batch& batch, const ForwardOptions& options) = 0;
+  [[nodiscard]] virtual ForwardLoss forward_loss(const Batch& batch,
+                                                 const ForwardOptions& options) = 0;
   [[nodiscard]] virtual ParameterStore& parameters() = 0;
   /// Heads of each layer whose entropy is reported, 0 for layers whose mixer has no probabilities.
   [[nodiscard]] virtual std::vector<std::int64_t> heads_per_layer() const = 0;
@@ -73,10 +77,13 @@ class LanguageModel : public Model {
   [[nodiscard]] virtual std::int64_t vocab_size() const = 0;
   /// Positions the model is built for.
   [[nodiscard]] virtual std::int64_t context_length() const = 0;
+  /// The longest sequence it can read; none: there is no end (positions that are computed, not learned).
+  [[nodiscard]] virtual std::optional<std::int64_t> longest_sequence() const = 0;
   /// Logits of every position, f32: for comparison with other programs.
   /// Shapes:  tokens_BT i32 -> (B, T, V)
   [[nodiscard]] virtual Tensor logits(const Tensor& tokens_BT) = 0;
-  [[nodiscard]] virtual std::unique_ptr<GenerationState> start(std::int64_t batch, std::int64_t capacity) const = 0;
+  [[nodiscard]] virtual std::unique_ptr<GenerationState> start(std::int64_t batch,
+                                                               std::int64_t capacity) const = 0;
   /// Appends tokens to the running sequences and returns the logits after the last one, f32.
   /// Shapes:  tokens_BT i32 -> (B, V)
   [[nodiscard]] virtual Tensor next_logits(const Tensor& tokens_BT, GenerationState& state) = 0;
@@ -93,12 +100,19 @@ struct ModelContext {
   Dtype master = Dtype::kF32;
 };
 
+/// What a recipe can be checked against before a model is made. Configs say it: `ModelFacts facts(const ModelContext&) const`.
+struct ModelFacts {
+  bool isolates_documents = false;  // every mixer keeps packed documents apart
+  bool has_probabilities = false;   // some mixer has an entropy
+};
+
 /// Kinds register themselves by name (recipe key model.kind).
 template <>
 struct RegistryTraits<Model> {
   static constexpr std::string_view kFamily = "model";
   using Context = ModelContext;
   using Make = std::unique_ptr<Model>(const ModelContext&);
+  using Facts = ModelFacts;
 };
 
 }  // namespace clausius

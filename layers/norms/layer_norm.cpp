@@ -33,7 +33,8 @@ class LayerNorm final : public Norm {
   }
 
   Variable forward(const Variable& x) const override {
-    return layer_norm(x, gain_.variable(), bias_ == nullptr ? Variable() : bias_->variable(), config_.eps);
+    return layer_norm(x, gain_.variable(), bias_ == nullptr ? Variable() : bias_->variable(),
+                      config_.eps);
   }
   NormPlace place() const override { return config_.place; }
 

@@ -12,7 +12,9 @@ namespace clausius {
 
 /// Where a block applies its norm: before the branch, or after branch and residual.
 enum class NormPlace { kPre, kPost };
-constexpr auto words_of(NormPlace /*unused*/) { return words("pre", "post"); }
+constexpr auto words_of(NormPlace /*unused*/) {
+  return words("pre", "post");
+}
 
 /// A normalisation over the last dimension. Kinds register themselves by name (recipe key model.norm).
 class Norm {

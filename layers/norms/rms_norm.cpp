@@ -26,7 +26,9 @@ class RmsNorm final : public Norm {
   RmsNorm(const RmsNormConfig& config, const LayerShape& shape, const InitStream& init)
       : config_(config), gain_(init.constant("gain", Role::kGain, {shape.model_dim}, 1.0)) {}
 
-  Variable forward(const Variable& x) const override { return rms_norm(x, gain_.variable(), config_.eps); }
+  Variable forward(const Variable& x) const override {
+    return rms_norm(x, gain_.variable(), config_.eps);
+  }
   NormPlace place() const override { return config_.place; }
 
  private:

@@ -17,6 +17,7 @@ namespace clausius {
 struct PositionTraits {
   bool on_input = false;  // acts on the model's input: once, not in a per-layer pattern
   bool rotates = false;   // gives mixers a rope table
+  bool limited = false;   // knows no position at or above the model's context_length
 };
 
 /// Either added to the input of the model, or a rotation that mixers apply to q and k. Kinds register themselves by name (recipe key
@@ -31,7 +32,9 @@ class Position {
   /// x + position, for kinds on the input.
   [[nodiscard]] virtual Variable add(const Variable& x_BTM, const SequenceContext& context) const;
   /// The table of a rotation over `head_dim` for positions below `count`, in `dtype`; undefined tensors from kinds on the input.
-  [[nodiscard]] virtual ops::RopeTable table(std::int64_t head_dim, std::int64_t count, Dtype dtype) const;
+  [[nodiscard]] virtual ops::RopeTable table(std::int64_t head_dim,
+                                             std::int64_t count,
+                                             Dtype dtype) const;
 };
 
 template <>

@@ -8,7 +8,8 @@ namespace clausius {
 namespace {
 
 struct RopeConfig {
-  static constexpr std::string_view kDoc = "Rotary positions, half-rotation form: q and k turn with their position.";
+  static constexpr std::string_view kDoc =
+      "Rotary positions, half-rotation form: q and k turn with their position.";
   static PositionTraits facts() { return {.rotates = true}; }
 
   double theta = 10000.0;
@@ -21,7 +22,8 @@ struct RopeConfig {
 /// Source:  Su et al. 2021, "RoFormer: Enhanced Transformer with Rotary Position Embedding".
 class Rope final : public Position {
  public:
-  Rope(const RopeConfig& config, const LayerShape& /*shape*/, const InitStream& /*init*/) : config_(config) {}
+  Rope(const RopeConfig& config, const LayerShape& /*shape*/, const InitStream& /*init*/)
+      : config_(config) {}
 
   ops::RopeTable table(std::int64_t head_dim, std::int64_t count, Dtype dtype) const override {
     return ops::make_rope_table(count, head_dim, config_.theta, dtype);

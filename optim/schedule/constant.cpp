@@ -16,7 +16,8 @@ struct ConstantConfig {
 
 class Constant final : public Schedule {
  public:
-  Constant(const ConstantConfig& config, const Duration::Run& run) : warmup_(config.warmup.in_steps(run)) {}
+  Constant(const ConstantConfig& config, const Duration::Run& run)
+      : warmup_(config.warmup.in_steps(run)) {}
   double factor(std::int64_t step) const override { return warmup_factor(step, warmup_); }
 
  private:

@@ -9,7 +9,8 @@ namespace clausius {
 namespace {
 
 struct CosineConfig {
-  static constexpr std::string_view kDoc = "Warm-up, then half a cosine down to final_ratio of the peak.";
+  static constexpr std::string_view kDoc =
+      "Warm-up, then half a cosine down to final_ratio of the peak.";
 
   Duration warmup;
   double final_ratio = 0.1;

@@ -9,7 +9,8 @@ namespace clausius {
 namespace {
 
 struct InverseSqrtConfig {
-  static constexpr std::string_view kDoc = "Warm-up, then sqrt(warmup / step); without warm-up 1 / sqrt(step).";
+  static constexpr std::string_view kDoc =
+      "Warm-up, then sqrt(warmup / step); without warm-up 1 / sqrt(step).";
 
   Duration warmup;
 
@@ -18,10 +19,12 @@ struct InverseSqrtConfig {
 
 class InverseSqrt final : public Schedule {
  public:
-  InverseSqrt(const InverseSqrtConfig& config, const Duration::Run& run) : warmup_(config.warmup.in_steps(run)) {}
+  InverseSqrt(const InverseSqrtConfig& config, const Duration::Run& run)
+      : warmup_(config.warmup.in_steps(run)) {}
   double factor(std::int64_t step) const override {
     const auto start = static_cast<double>(std::max<std::int64_t>(warmup_, 1));
-    return step <= warmup_ ? warmup_factor(step, warmup_) : std::sqrt(start / static_cast<double>(step));
+    return step <= warmup_ ? warmup_factor(step, warmup_)
+                           : std::sqrt(start / static_cast<double>(step));
   }
 
  private:

@@ -7,7 +7,8 @@ namespace clausius {
 namespace {
 
 struct LinearConfig {
-  static constexpr std::string_view kDoc = "Warm-up, then a straight line down to final_ratio of the peak.";
+  static constexpr std::string_view kDoc =
+      "Warm-up, then a straight line down to final_ratio of the peak.";
 
   Duration warmup;
   double final_ratio = 0.0;
@@ -24,7 +25,8 @@ class LinearDecay final : public Schedule {
       : warmup_(config.warmup.in_steps(run)), steps_(run.steps), final_ratio_(config.final_ratio) {}
 
   double factor(std::int64_t step) const override {
-    return warmup_factor(step, warmup_) * (1.0 - (1.0 - final_ratio_) * progress_after(step, warmup_, steps_));
+    return warmup_factor(step, warmup_) *
+           (1.0 - (1.0 - final_ratio_) * progress_after(step, warmup_, steps_));
   }
 
  private:

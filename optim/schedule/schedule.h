@@ -35,11 +35,14 @@ struct RegistryTraits<Schedule> {
 }
 
 /// Share of the way from the end of the warm-up to the last step, 0..1.
-[[nodiscard]] inline double progress_after(std::int64_t step, std::int64_t warmup, std::int64_t steps) {
+[[nodiscard]] inline double progress_after(std::int64_t step,
+                                           std::int64_t warmup,
+                                           std::int64_t steps) {
   if (step <= warmup || steps <= warmup) {
     return 0.0;
   }
-  return step >= steps ? 1.0 : static_cast<double>(step - warmup) / static_cast<double>(steps - warmup);
+  return step >= steps ? 1.0
+                       : static_cast<double>(step - warmup) / static_cast<double>(steps - warmup);
 }
 
 }  // namespace clausius

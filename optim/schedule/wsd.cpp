@@ -8,10 +8,13 @@ namespace clausius {
 namespace {
 
 enum class DecayShape { kSqrt, kLinear };
-constexpr auto words_of(DecayShape /*unused*/) { return words("sqrt", "linear"); }
+constexpr auto words_of(DecayShape /*unused*/) {
+  return words("sqrt", "linear");
+}
 
 struct WsdConfig {
-  static constexpr std::string_view kDoc = "Warm-up, the peak, then a decay over the last part of the run.";
+  static constexpr std::string_view kDoc =
+      "Warm-up, the peak, then a decay over the last part of the run.";
 
   Duration warmup;
   Duration decay = Duration::percent(20);

@@ -10,7 +10,8 @@
 
 namespace clausius {
 
-EntropyTotals::EntropyTotals(std::vector<std::int64_t> heads_per_layer) : heads_per_layer_(std::move(heads_per_layer)) {
+EntropyTotals::EntropyTotals(std::vector<std::int64_t> heads_per_layer)
+    : heads_per_layer_(std::move(heads_per_layer)) {
   std::int64_t heads = 0;
   for (const std::int64_t count : heads_per_layer_) {
     first_head_.push_back(heads);
@@ -30,8 +31,8 @@ void EntropyTotals::add(const Telemetry& telemetry) {
   for (const AttentionObservation& observation : telemetry.attention()) {
     const auto layer = static_cast<std::size_t>(observation.layer);
     const std::int64_t heads = observation.entropy_BHT.size(1);
-    CLS_CHECK(heads == heads_per_layer_.at(layer), InternalError, "layer ", layer, " reports ", heads, " heads, not ",
-              heads_per_layer_[layer]);
+    CLS_CHECK(heads == heads_per_layer_.at(layer), InternalError, "layer ", layer, " reports ",
+              heads, " heads, not ", heads_per_layer_[layer]);
     std::vector<double> log_outcomes;
     const Tensor outcomes = observation.outcomes_BT.contiguous();
     for (const std::int32_t count : outcomes.span<std::int32_t>()) {
@@ -47,7 +48,8 @@ void EntropyTotals::add_head(std::int64_t head,
                              const AttentionObservation& observation,
                              std::int64_t h,
                              const std::vector<double>& log_outcomes) {
-  const Tensor entropy_BT = observation.entropy_BHT.value().select(1, h).to(Dtype::kF64).contiguous();
+  const Tensor entropy_BT =
+      observation.entropy_BHT.value().select(1, h).to(Dtype::kF64).contiguous();
   const auto entropies = entropy_BT.span<double>();
   double entropy = 0;
   double attainable = 0;
@@ -79,7 +81,8 @@ EntropyReport EntropyTotals::report() const {
   EntropyReport report;
   for (std::size_t layer = 0; layer < heads_per_layer_.size(); ++layer) {
     std::vector<HeadEntropy>& heads = report.emplace_back();
-    for (std::int64_t head = first_head_[layer]; head < first_head_[layer] + heads_per_layer_[layer]; ++head) {
+    for (std::int64_t head = first_head_[layer];
+         head < first_head_[layer] + heads_per_layer_[layer]; ++head) {
       const double* sums = sums_.data<double>() + 3 * head;
       const double entropy = sums[0];
       const double attainable = sums[1];

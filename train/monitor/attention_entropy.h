@@ -12,8 +12,9 @@ namespace clausius {
 
 /// What one head did in one step.
 struct HeadEntropy {
-  double entropy_nats = 0;        // mean over the rows that see a key
-  double entropy_normalized = 0;  // sum of H / sum of ln(outcomes); 0 where every row has one outcome
+  double entropy_nats = 0;  // mean over the rows that see a key
+  double entropy_normalized =
+      0;  // sum of H / sum of ln(outcomes); 0 where every row has one outcome
   double max_logit = 0;
   double rows = 0;
 };
@@ -32,7 +33,10 @@ class EntropyTotals {
   [[nodiscard]] EntropyReport report() const;
 
  private:
-  void add_head(std::int64_t head, const AttentionObservation& observation, std::int64_t h, const std::vector<double>& log_outcomes);
+  void add_head(std::int64_t head,
+                const AttentionObservation& observation,
+                std::int64_t h,
+                const std::vector<double>& log_outcomes);
 
   std::vector<std::int64_t> heads_per_layer_;
   std::vector<std::int64_t> first_head_;

@@ -10,6 +10,7 @@
 
 #include <cstring>
 
+#include <hwy/cache_control.h>
 #include <hwy/contrib/math/math-inl.h>
 #include <hwy/highway.h>
 
@@ -56,37 +57,76 @@ HWY_INLINE VF exp2_of(VF t) {
   return hn::Mul(p, power);
 }
 
-// bf16 bits of v in the low half of each lane, rounded to nearest even; NaN stays NaN.
+// bf16 bits of v in the low half of each lane, rounded to nearest even. Not for NaNs with payload in
+// the low half, which bf16 inputs cannot make.
 HWY_INLINE VU bf16_bits(VF v) {
   const U u;
   const VU bits = hn::BitCast(u, v);
   const VU odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(u, 1));
-  const VU rounded = hn::ShiftRight<16>(hn::Add(hn::Add(bits, hn::Set(u, 0x7fff)), odd));
-  const VU quiet = hn::Or(hn::ShiftRight<16>(bits), hn::Set(u, 0x40));
-  return hn::IfThenElse(hn::RebindMask(u, hn::IsNaN(v)), quiet, rounded);
+  return hn::ShiftRight<16>(hn::Add(hn::Add(bits, hn::Set(u, 0x7fff)), odd));
 }
 
+HWY_INLINE void store_bits(VU bits, bf16* to) {
+  const hn::Rebind<std::uint16_t, U> half;
+  hn::StoreU(hn::DemoteTo(half, hn::BitCast(I(), bits)), half,
+             reinterpret_cast<std::uint16_t*>(to));
+}
 // Two keys' values as one lane each: low half `even`, high half `odd`.
-HWY_INLINE VU bf16_pair(VF even, VF odd) {
-  return hn::Or(bf16_bits(even), hn::ShiftLeft<16>(bf16_bits(odd)));
+HWY_INLINE void store_pair(VU even, VU odd, bf16* to) {
+  hn::Store(hn::Or(even, hn::ShiftLeft<16>(odd)), U(), reinterpret_cast<std::uint32_t*>(to));
+}
+
+// One vector of results; any NaN stays one.
+HWY_INLINE void store_lanes(VF v, float* to) {
+  hn::StoreU(v, F(), to);
+}
+HWY_INLINE void store_lanes(VF v, bf16* to) {
+  const U u;
+  const VU quiet = hn::Set(u, 0x7fc0);
+  store_bits(hn::IfThenElse(hn::RebindMask(u, hn::IsNaN(v)), quiet, bf16_bits(v)), to);
 }
 
 // ---- packing: rows of a tensor into dense, zero-padded operands ----
 
-HWY_INLINE void convert_row(const float* from, float* to, std::int64_t width) {
-  std::memcpy(to, from, static_cast<std::size_t>(width) * sizeof(float));
+HWY_INLINE void copy_row(const float* HWY_RESTRICT from,
+                         float* HWY_RESTRICT to,
+                         std::int64_t width) {
+  const F f;
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(f));
+  std::int64_t d = 0;
+  for (; d + lanes <= width; d += lanes) {
+    hn::StoreU(hn::LoadU(f, from + d), f, to + d);
+  }
+  for (; d < width; ++d) {
+    to[d] = from[d];
+  }
 }
-HWY_INLINE void convert_row(const bf16* from, bf16* to, std::int64_t width) {
+HWY_INLINE void copy_row(const bf16* HWY_RESTRICT from, bf16* HWY_RESTRICT to, std::int64_t width) {
   std::memcpy(to, from, static_cast<std::size_t>(width) * sizeof(bf16));
 }
-HWY_INLINE void convert_row(const bf16* from, float* to, std::int64_t width) {
+HWY_INLINE void copy_row(const bf16* HWY_RESTRICT from,
+                         float* HWY_RESTRICT to,
+                         std::int64_t width) {
   for (std::int64_t d = 0; d < width; ++d) {
     to[d] = static_cast<float>(from[d]);
   }
 }
 
-// to[r][padded_width] = from row r (row_stride apart) for r < rows, zero elsewhere up to
-// padded_rows.
+// Rows of a strided tensor lie in other pages each, where no hardware prefetcher follows: ask for them a tile ahead.
+template <class T>
+HWY_INLINE void prefetch_rows(const T* from,
+                              std::int64_t row_stride,
+                              std::int64_t rows,
+                              std::int64_t width) {
+  constexpr auto kLine = static_cast<std::int64_t>(64 / sizeof(T));
+  for (std::int64_t r = 0; r < rows; ++r) {
+    for (std::int64_t d = 0; d < width; d += kLine) {
+      hwy::Prefetch(from + r * row_stride + d);
+    }
+  }
+}
+
+// to[r][padded_width] = from row r (row_stride apart) for r < rows, zero elsewhere up to padded_rows.
 template <class In, class T>
 HWY_INLINE void pack_rows(const In* from,
                           std::int64_t row_stride,
@@ -96,7 +136,7 @@ HWY_INLINE void pack_rows(const In* from,
                           std::int64_t padded_rows,
                           std::int64_t padded_width) {
   for (std::int64_t r = 0; r < rows; ++r, to += padded_width) {
-    convert_row(from + r * row_stride, to, width);
+    copy_row(from + r * row_stride, to, width);
     std::memset(static_cast<void*>(to + width), 0,
                 static_cast<std::size_t>(padded_width - width) * sizeof(T));
   }
@@ -114,13 +154,6 @@ struct Quads {
       std::memcpy(q.row[r], from + r * stride, sizeof(q.row[r]));
     }
     return q;
-  }
-  void scale_columns(const float* factor) {
-    for (int r = 0; r < 4; ++r) {
-      for (int c = 0; c < 4; ++c) {
-        row[r][c] *= factor[c];
-      }
-    }
   }
   [[nodiscard]] Quads transposed() const {
     Quads q;
@@ -144,11 +177,6 @@ struct Quads {
     const D d;
     return {{hn::LoadU(d, from), hn::LoadU(d, from + stride), hn::LoadU(d, from + 2 * stride),
              hn::LoadU(d, from + 3 * stride)}};
-  }
-  HWY_INLINE void scale_columns(const float* factor) {
-    for (auto& r : row) {
-      r = hn::Mul(r, hn::LoadU(D(), factor));
-    }
   }
   [[nodiscard]] HWY_INLINE Quads transposed() const {
     const D d;
@@ -233,47 +261,75 @@ HWY_INLINE void transposed_b(const bf16* block, std::int64_t width, bf16* to, bf
                   reinterpret_cast<float*>(to), kTileKeys / 2);
 }
 
-// ---- unpacking: columns of an f32 tile into rows of a tensor ----
+// ---- unpacking: f32 sums into rows of a tensor ----
 
-HWY_INLINE void store_values(const float* from, float* to, std::int64_t count) {
-  std::memcpy(to, from, static_cast<std::size_t>(count) * sizeof(float));
-}
-HWY_INLINE void store_values(const float* from, bf16* to, std::int64_t count) {
-  for (std::int64_t n = 0; n < count; ++n) {
-    to[n] = bf16(from[n]);
+// to = factor from.
+template <class Out>
+HWY_INLINE void store_scaled(const float* from, float factor, std::int64_t width, Out* to) {
+  const F f;
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(f));
+  std::int64_t d = 0;
+  for (; d + lanes <= width; d += lanes) {
+    store_lanes(hn::Mul(hn::LoadU(f, from + d), hn::Set(f, factor)), to + d);
+  }
+  for (; d < width; ++d) {
+    to[d] = Out(factor * from[d]);
   }
 }
 
-// to row r (row_stride apart) = factor[r] from[.][r], `rows` rows of `width`; `from` has rows of
-// kTileRows, and padding up to multiples of 4 that may be read.
+// to row r (row_stride apart) = factor[r] from[.][r], `rows` rows of `width`; `from` has rows of kTileRows and `width` rounded up to 16
+// of them. `scratch`: 16 rows of that width.
 template <class Out>
 HWY_INLINE void unpack_transposed(const float* HWY_RESTRICT from,
                                   const float* HWY_RESTRICT factor,
                                   std::int64_t rows,
                                   std::int64_t width,
-                                  Out* to,
+                                  float* HWY_RESTRICT scratch,
+                                  Out* HWY_RESTRICT to,
                                   std::int64_t row_stride) {
-  for (std::int64_t r = 0; r < rows; r += 4) {
-    for (std::int64_t c = 0; c < width; c += 4) {
-      Quads block = Quads::load(from + c * kTileRows + r, kTileRows);
-      block.scale_columns(factor + r);
-      block = block.transposed();
-      for (int n = 0; n < 4 && r + n < rows; ++n) {
-        float values[4];
-        block.store_row(n, values);
-        store_values(values, to + (r + n) * row_stride + c, HWY_MIN(width - c, 4));
-      }
+  const std::int64_t padded = round_up(width, kStep);
+  for (std::int64_t r = 0; r < rows; r += kStep) {
+    transpose_words(from + r, kTileRows, padded, kStep, scratch, padded);
+    for (std::int64_t n = 0; n < kStep && r + n < rows; ++n) {
+      store_scaled(scratch + n * padded, factor[r + n], width, to + (r + n) * row_stride);
     }
   }
+}
+
+// One vector of elements as floats.
+HWY_INLINE VF load_lanes(const float* from) {
+  return hn::LoadU(F(), from);
+}
+HWY_INLINE VF load_lanes(const bf16* from) {
+  const hn::Rebind<std::uint16_t, U> half;
+  const VU bits = hn::PromoteTo(U(), hn::LoadU(half, reinterpret_cast<const std::uint16_t*>(from)));
+  return hn::BitCast(F(), hn::ShiftLeft<16>(bits));
+}
+
+// Sum of x y over one row.
+template <class X, class Y>
+HWY_INLINE float dot(const X* x, const Y* y, std::int64_t width) {
+  const F f;
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(f));
+  VF sum = hn::Zero(f);
+  std::int64_t e = 0;
+  for (; e + lanes <= width; e += lanes) {
+    sum = hn::MulAdd(load_lanes(x + e), load_lanes(y + e), sum);
+  }
+  float total = hn::GetLane(hn::SumOfLanes(f, sum));
+  for (; e < width; ++e) {
+    total += static_cast<float>(x[e]) * static_cast<float>(y[e]);
+  }
+  return total;
 }
 
 // ---- products ----
 
 // The portable loop behind TileProduct: four columns of C by two vectors of rows at a time.
-HWY_NOINLINE void portable_product(const TileProduct<float>& p,
-                                   const float* a,
-                                   const float* b,
-                                   float* c) {
+inline HWY_NOINLINE void portable_product(const TileProduct<float>& p,
+                                          const float* a,
+                                          const float* b,
+                                          float* c) {
   const F f;
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(f));
   for (std::int64_t n = 0; n < p.n; n += 4) {

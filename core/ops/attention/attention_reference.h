@@ -7,6 +7,7 @@
 #include <cmath>
 #include <limits>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "core/ops/attention/attention.h"
@@ -158,8 +159,8 @@ void attention_forward_reference(const Tensor& q,
 
 /// `sum` ([H] or [H, T]; may be undefined) = per-row values [B, H, T] added over the dimensions it
 /// lacks, in order.
-template <class T>
-void sum_attention_rows(const std::vector<double>& row_BHT,
+template <class T, class Row>
+void sum_attention_rows(std::span<const Row> row_BHT,
                         const AttentionProblem& problem,
                         Tensor& sum) {
   if (!sum.defined()) {
@@ -281,8 +282,8 @@ void attention_backward_reference(const Tensor& dy,
       }
     }
   });
-  sum_attention_rows<T>(row_dscale, problem, dscale);
-  sum_attention_rows<T>(row_dsink, problem, dsink);
+  sum_attention_rows<T, double>(row_dscale, problem, dscale);
+  sum_attention_rows<T, double>(row_dsink, problem, dsink);
 }
 
 }  // namespace clausius::ops
