@@ -143,17 +143,13 @@ struct ForwardArguments {
   return threads_here() == 1 ? units : std::max<std::int64_t>(1, units / (8 * threads_here()));
 }
 
-/// Few rows that read the same keys, as in decoding, have a kernel that packs nothing.
+/// So few query rows a key head, as in decoding, have a kernel that packs nothing.
 inline constexpr std::int64_t kMostDecodeRows = 16;
 /// Keys of one decoding unit.
-inline constexpr std::int64_t kDecodeKeys = 1024;
-/// Query rows of one (b, g).
-[[nodiscard]] inline std::int64_t decode_rows(const AttentionProblem& p) {
-  return p.heads_per_group() * p.T;
-}
-/// Floats a row's running sums take.
-[[nodiscard]] inline std::int64_t decode_state_size(const AttentionProblem& p) {
-  return 4 + p.E;
+inline constexpr std::int64_t kDecodeKeys = 256;
+/// Floats of one decoding unit: for each row (h, i) of one b its max, sum, weighted sum, largest score and sum of p v.
+[[nodiscard]] inline std::int64_t decode_states_size(const AttentionProblem& p) {
+  return p.H * p.T * (4 + p.E);
 }
 
 template <class In>
@@ -185,15 +181,10 @@ template <class In>
 struct ForwardKernels {
   /// Units [first, last).
   void (*tiles)(const ForwardArguments<In>&, std::int64_t first, std::int64_t last);
-  /// Keys [split, split + 1) kDecodeKeys for all rows of (b, g); then, after all splits, their merger.
-  void (*decode)(const ForwardArguments<In>&,
-                 std::int64_t b,
-                 std::int64_t g,
-                 std::int64_t split,
-                 float* states);
+  /// Keys [split, split + 1) kDecodeKeys for all rows of b; then, after all splits, their merger.
+  void (*decode)(const ForwardArguments<In>&, std::int64_t b, std::int64_t split, float* states);
   void (*finish_decode)(const ForwardArguments<In>&,
                         std::int64_t b,
-                        std::int64_t g,
                         std::int64_t splits,
                         float* states);
 };
