@@ -89,7 +89,7 @@ class ConfigValue {
   virtual void read(const ConfigNode& node, ReadLog& log) = 0;
   /// Sets a derived default where nothing is set.
   virtual void derive() = 0;
-  /// Nothing is set and the default is derived.
+  /// Nothing is set, and there is no word for that.
   [[nodiscard]] virtual bool is_unset() const = 0;
   [[nodiscard]] virtual ConfigNode write(WriteMode mode) = 0;
   [[nodiscard]] virtual TypeSchema describe() = 0;
@@ -159,7 +159,15 @@ class ConfigVisitor {
                 std::string_view doc,
                 const Constraint& constraint = {});
 
-  /// The same for blocks, choices and lists of them that take a context.
+  /// A key whose default was put into its member before reading; `rule` says what it is ("the file's name").
+  template <class T>
+  void preset(std::string_view key,
+              T& member,
+              std::string_view rule,
+              std::string_view doc,
+              const Constraint& constraint = {});
+
+  /// As above, for blocks, choices and lists of them that take a context.
   template <class T, class Context>
   void field_in(const Context& context, std::string_view key, T& member, std::string_view doc);
   template <class T, class Context>

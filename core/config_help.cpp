@@ -154,4 +154,30 @@ std::vector<std::string> families_of(const std::vector<FieldSchema>& fields) {
   return families;
 }
 
+std::vector<FieldSchema> keys_below(const TypeSchema& type) {
+  std::vector<FieldSchema> keys;
+  const auto add = [&](const std::vector<FieldSchema>& fields) {
+    for (const FieldSchema& field : fields) {
+      if (std::none_of(keys.begin(), keys.end(),
+                       [&](const FieldSchema& k) { return k.key == field.key; })) {
+        keys.push_back(field);
+      }
+    }
+  };
+  add(type.fields);
+  for (const KindSchema& kind : type.kinds) {
+    add(kind.fields);
+  }
+  if (!type.family.empty()) {
+    const RegistryBase& kinds = registry(type.family);
+    for (const std::string_view kind : kinds.kinds()) {
+      add(kinds.describe(kind).fields);
+    }
+  }
+  for (const TypeSchema& part : type.parts) {
+    add(keys_below(part));
+  }
+  return keys;
+}
+
 }  // namespace clausius

@@ -20,6 +20,9 @@ namespace clausius {
 /// The registries that the fields pick kinds from, directly or through such kinds, in the order they come up.
 [[nodiscard]] std::vector<std::string> families_of(const std::vector<FieldSchema>& fields);
 
+/// The keys that may stand below a key of that type: a block's, or those of every kind of a choice.
+[[nodiscard]] std::vector<FieldSchema> keys_below(const TypeSchema& type);
+
 /// JSON Schema (2020-12) of a map with these keys; each registry is a definition. Editors complete and check recipes
 /// with it. Rules that involve several keys are not in it.
 [[nodiscard]] Json json_schema(const std::string& title, const std::vector<FieldSchema>& fields);

@@ -78,6 +78,8 @@ struct DataTraits {
   bool packs_documents = false;
   /// Without epochs.
   bool endless = false;
+  /// Some samples are set aside for evaluation.
+  bool has_validation = false;
   /// Batches read ahead.
   std::int64_t prefetch = 2;
 };

@@ -38,6 +38,7 @@ void LanguageConfig::validate(const ConfigCheck& check) const {
 DataTraits LanguageConfig::facts() const {
   return {.context_length = context_length,
           .packs_documents = packing == Packing::kDocuments,
+          .has_validation = validation || validation_ratio.value_or(kValidationRatio) > 0.0,
           .prefetch = prefetch};
 }
 

@@ -25,7 +25,7 @@ LmHeadCrossEntropy lm_head_cross_entropy(const Variable& x,
                                          const Tensor& token_weights) {
   ops::LmHeadLoss loss =
       ops::lm_head_cross_entropy(x.value(), weight_VM.value(), targets, token_weights,
-                                 {.x = x.tracked(), .weight = weight_VM.tracked()});
+                                 {.dx = x.tracked(), .dweight = weight_VM.tracked()});
   const auto backward = [dx = loss.dx, dweight = loss.dweight_VM](Backward& b) {
     const double scale = b.dy().item();
     give_scaled(b, 0, scale, dx);

@@ -13,10 +13,9 @@ struct LmHeadCrossEntropy {
   Tensor lse_N;         // log-sum-exp of the logits, 0 where ignored
 };
 
-/// x (.., M), weight [V, M], targets (..) i32 with -100 ignored, token_weights (..) f32 or
-/// undefined
-/// -> losses. Gradients are made in the forward pass, and only if x or weight is tracked; the
-/// backward pass scales them. See ops::lm_head_cross_entropy. Compute-bound.
+/// x (.., M), weight [V, M], targets (..) i32 with -100 ignored, token_weights (..) f32 or undefined -> losses.
+/// Gradients are made in the forward pass, and only if x or weight is tracked; the backward pass scales them.
+/// See ops::lm_head_cross_entropy. Compute-bound.
 [[nodiscard]] LmHeadCrossEntropy lm_head_cross_entropy(const Variable& x,
                                                        const Variable& weight_VM,
                                                        const Tensor& targets,

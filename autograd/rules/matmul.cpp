@@ -3,29 +3,12 @@
 #include "autograd/rules/matmul.h"
 
 #include "autograd/tape.h"
-#include "core/ops/accumulate/accumulate.h"
 #include "core/ops/matmul/as_matrix.h"
 #include "core/ops/matmul/matmul.h"
+#include "core/ops/reduce/reduce.h"
 
 namespace clausius {
 namespace {
-
-// Sums away the leading axes that broadcasting repeated.
-Tensor sum_to(Tensor gradient, const Shape& shape) {
-  for (int axis = 0; axis < gradient.rank() - 2; ++axis) {
-    const int own = axis - (gradient.rank() - shape.rank());
-    if (gradient.size(axis) == 1 || (own >= 0 && shape[own] == gradient.size(axis))) {
-      continue;
-    }
-    Tensor sum =
-        Tensor::zeros(gradient.slice(axis, 0, 1).shape(), gradient.dtype(), gradient.device());
-    for (std::int64_t i = 0; i < gradient.size(axis); ++i) {
-      ops::accumulate(gradient.slice(axis, i, i + 1), sum);
-    }
-    gradient = sum;
-  }
-  return gradient.reshape(shape);
-}
 
 // The gradient alpha left right of one operand: in place unless broadcasting repeated that operand.
 void give_product(Backward& b,
@@ -39,7 +22,7 @@ void give_product(Backward& b,
     Destination into = b.destination(input);
     return ops::matmul(left, right, into.tensor, alpha, into.accumulate);
   }
-  b.give(input, sum_to(ops::matmul(left, right, alpha), shape));
+  b.give(input, ops::sum_to(ops::matmul(left, right, alpha), shape, left.dtype()));
 }
 
 bool is_repeated(const Shape& operand, const Shape& product) {

@@ -43,7 +43,7 @@ struct CommunicatorOptions {
 /// own type: the same bits on every
 ///          rank, whatever the transport, the segments and the number of elements. NaN wins kMax
 ///          and kMin.
-/// Errors:  CommError naming rank, collective and `what`; the communicator cannot be used after it.
+/// Errors:  CommError naming collective and `what` (abort_all adds the rank); the communicator cannot be used after it.
 /// ShapeError and DtypeError for
 ///          tensors that do not fit.
 class Communicator {

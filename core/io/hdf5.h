@@ -89,6 +89,8 @@ class Hdf5Reader {
   /// Empty when the object has no such attribute.
   [[nodiscard]] std::optional<Hdf5Value> attribute(std::string_view object,
                                                    std::string_view name) const;
+  /// Names of all attributes of an object, sorted.
+  [[nodiscard]] std::vector<std::string> attribute_names(std::string_view object) const;
   /// An attribute that must be there and be a T (std::int64_t, double or std::string; integers are
   /// read as doubles too).
   template <class T>

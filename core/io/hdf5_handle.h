@@ -65,6 +65,9 @@ class LibraryLock {
   std::lock_guard<std::recursive_mutex> lock_;
 };
 
+/// For destructors: takes the lock and drops what the library says.
+void close_quietly(File& file);
+
 /// The reason that HDF5 recorded for the last failed call of this thread; clears it.
 [[nodiscard]] std::string take_reason();
 

@@ -47,7 +47,6 @@ h5::File open_for_reading(const std::filesystem::path& path) {
 
 struct Listing {
   std::vector<std::string> names;
-  bool failed = false;
 };
 
 // Called by the library for each object below a group; must not throw through it.
@@ -61,7 +60,19 @@ herr_t list_dataset(hid_t /*group*/,
       listing.names.emplace_back(name);
     }
   } catch (...) {
-    listing.failed = true;
+    return -1;
+  }
+  return 0;
+}
+
+herr_t list_attribute(hid_t /*object*/,
+                      const char* name,
+                      const H5A_info_t* /*info*/,
+                      void* context) noexcept {
+  auto& listing = *static_cast<Listing*>(context);
+  try {
+    listing.names.emplace_back(name);
+  } catch (...) {
     return -1;
   }
   return 0;
@@ -73,6 +84,8 @@ struct Hdf5Reader::Impl {
   std::filesystem::path path;
   h5::File file;
   Checksums checksums = Checksums::kWhenPresent;
+
+  ~Impl() { h5::close_quietly(file); }
 
   h5::Dataset open(std::string_view name) const {
     return checked<h5::Dataset>(H5Dopen2(file.get(), std::string(name).c_str(), H5P_DEFAULT), path,
@@ -174,12 +187,7 @@ Hdf5Reader::Hdf5Reader(const std::filesystem::path& path, Checksums checksums)
   impl_->file = open_for_reading(path);
 }
 
-Hdf5Reader::~Hdf5Reader() {
-  const h5::LibraryLock lock;
-  if (impl_->file.reset() < 0) {
-    H5Eclear2(H5E_DEFAULT);
-  }
-}
+Hdf5Reader::~Hdf5Reader() = default;
 
 bool Hdf5Reader::contains(std::string_view name) const {
   const h5::LibraryLock lock;
@@ -294,6 +302,18 @@ std::optional<Hdf5Value> Hdf5Reader::attribute(std::string_view object,
   const auto id = checked<h5::Object>(H5Oopen(impl_->file.get(), text.c_str(), H5P_DEFAULT),
                                       impl_->path, "open", object);
   return h5::read_attribute(impl_->path, id.get(), object, name);
+}
+
+std::vector<std::string> Hdf5Reader::attribute_names(std::string_view object) const {
+  const h5::LibraryLock lock;
+  const std::string text(object);
+  const auto id = checked<h5::Object>(H5Oopen(impl_->file.get(), text.c_str(), H5P_DEFAULT),
+                                      impl_->path, "open", object);
+  Listing listing;
+  check(H5Aiterate2(id.get(), H5_INDEX_NAME, H5_ITER_INC, nullptr, list_attribute, &listing),
+        impl_->path, "list attributes of", object);
+  std::sort(listing.names.begin(), listing.names.end());
+  return std::move(listing.names);
 }
 
 template <class T>

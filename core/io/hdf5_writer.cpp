@@ -22,6 +22,8 @@ struct Hdf5Writer::Impl {
   std::filesystem::path path;
   h5::File file;
 
+  ~Impl() { h5::close_quietly(file); }
+
   // Creates the dataset, writes it unless it is empty, and attaches the hash.
   void write(const std::string& name,
              hid_t stored,
@@ -59,12 +61,7 @@ Hdf5Writer::Hdf5Writer(const std::filesystem::path& path) : impl_(std::make_uniq
                                   path, "create");
 }
 
-Hdf5Writer::~Hdf5Writer() {
-  const h5::LibraryLock lock;
-  if (impl_->file.reset() < 0) {
-    H5Eclear2(H5E_DEFAULT);
-  }
-}
+Hdf5Writer::~Hdf5Writer() = default;
 
 void Hdf5Writer::group(std::string_view name) {
   const h5::LibraryLock lock;

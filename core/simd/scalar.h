@@ -18,14 +18,14 @@ template <std::floating_point T>
 T abs(T x) {
   return std::fabs(x);
 }
-/// NaN when either is.
+// The first operand comes through when either is NaN.
 template <std::floating_point T>
 T max(T a, T b) {
-  return a > b || std::isnan(a) ? a : b;
+  return b > a ? b : a;
 }
 template <std::floating_point T>
 T min(T a, T b) {
-  return a < b || std::isnan(a) ? a : b;
+  return b < a ? b : a;
 }
 /// a * b + c.
 template <std::floating_point T>

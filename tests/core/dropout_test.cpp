@@ -24,7 +24,7 @@ Tensor samples(std::int64_t batch, std::int64_t first) {
   return ids;
 }
 
-std::vector<OpCase> dropout_cases() {
+std::vector<OpCase> dropout_rows() {
   std::vector<OpCase> cases;
   const auto add = [&](const std::string& name, const Shape& shape, double p) {
     cases.push_back({.name = name,
@@ -43,7 +43,7 @@ std::vector<OpCase> dropout_cases() {
   return cases;
 }
 
-CLS_OP_CASES(dropout, dropout_cases());
+CLS_OP_CASES(dropout, (dropout_rows()));
 
 TEST(Dropout, FastMaskIsTheReferenceMask) {
   const Tensor x = Tensor::full({3, 4099}, 1.0, Dtype::kF32);

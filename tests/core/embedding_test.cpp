@@ -28,7 +28,7 @@ Tensor tokens(const Shape& shape, std::int64_t vocabulary) {
   return ids;
 }
 
-std::vector<OpCase> embedding_cases() {
+std::vector<OpCase> embedding_rows() {
   std::vector<OpCase> cases;
   const auto add = [&](const std::string& name, const Shape& ids, std::int64_t vocabulary,
                        std::int64_t width) {
@@ -47,7 +47,7 @@ std::vector<OpCase> embedding_cases() {
   return cases;
 }
 
-CLS_OP_CASES(embedding, embedding_cases());
+CLS_OP_CASES(embedding, (embedding_rows()));
 
 TEST(Embedding, GradientAddsOrOverwrites) {
   const Tensor ids = Tensor::from(std::vector<std::int32_t>{2, 0, 2}, {3});

@@ -19,7 +19,7 @@ constexpr std::pair<const char*, Gate> kGates[] = {{"swiglu", Gate::kSilu},
                                                    {"glu", Gate::kSigmoid},
                                                    {"reglu", Gate::kRelu}};
 
-std::vector<OpCase> gated_cases() {
+std::vector<OpCase> gated_rows() {
   std::vector<OpCase> cases;
   for (const auto& [gate_name, gate] : kGates) {
     const auto add = [&, gate = gate](const std::string& name, const Shape& shape, Fill fill) {
@@ -39,7 +39,7 @@ std::vector<OpCase> gated_cases() {
   return cases;
 }
 
-CLS_OP_CASES(gated, gated_cases());
+CLS_OP_CASES(gated, (gated_rows()));
 
 TEST(Gated, EqualsTheOpsItFuses) {
   const Tensor x = random_normal({5, 34}, "x");

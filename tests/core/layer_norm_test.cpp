@@ -14,7 +14,7 @@
 namespace clausius::test {
 namespace {
 
-std::vector<OpCase> layer_norm_cases() {
+std::vector<OpCase> layer_norm_rows() {
   std::vector<OpCase> cases;
   const auto add = [&](const std::string& name, const Shape& shape, Fill fill) {
     const std::int64_t rows = shape.numel() / std::max<std::int64_t>(1, shape[-1]);
@@ -56,7 +56,7 @@ std::vector<OpCase> layer_norm_cases() {
   return cases;
 }
 
-CLS_OP_CASES(layer_norm, layer_norm_cases());
+CLS_OP_CASES(layer_norm, (layer_norm_rows()));
 
 TEST(LayerNorm, VarianceDoesNotCancelFarFromZero) {
   Tensor x = random_normal({1, 257}, "offset");

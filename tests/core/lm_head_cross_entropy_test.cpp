@@ -105,9 +105,25 @@ TEST(LmHeadCrossEntropy, LossIsTheSameWithAndWithoutGradients) {
   const Inputs in = inputs(70, 24, 257, Dtype::kF32);
   const ops::LmHeadLoss plain = ops::lm_head_cross_entropy(in.x, in.weight, in.targets, {}, {});
   const ops::LmHeadLoss full =
-      ops::lm_head_cross_entropy(in.x, in.weight, in.targets, {}, {.x = true, .weight = true});
+      ops::lm_head_cross_entropy(in.x, in.weight, in.targets, {}, {.dx = true, .dweight = true});
   test::expect_bits_equal(plain.loss_sum, full.loss_sum, "loss sum");
   test::expect_bits_equal(plain.token_loss_N, full.token_loss_N, "token loss");
+}
+
+TEST(LmHeadCrossEntropy, ManyChunksEqualTheReference) {
+  for (const Dtype dtype : {Dtype::kF32, Dtype::kBf16}) {
+    const Inputs in = inputs(53, 9, 67, dtype);
+    // 7 rows of logits a chunk.
+    const ops::LmHeadOptions options{.dx = true, .dweight = true, .chunk_bytes = 7 * 67 * 4 + 3};
+    const ops::LmHeadLoss got =
+        ops::lm_head_cross_entropy(in.x, in.weight, in.targets, {}, options);
+    const ops::LmHeadLoss want = ops::lm_head_cross_entropy(
+        in.x.to(Dtype::kF64), in.weight.to(Dtype::kF64), in.targets, {}, options);
+    test::expect_close(got.loss_sum, want.loss_sum, test::tolerance(Dtype::kF32, 67), "loss sum");
+    test::expect_close(got.lse_N, want.lse_N, test::tolerance(Dtype::kF32, 67), "lse");
+    test::expect_close(got.dx, want.dx, test::tolerance(dtype, 67, 2), "dx");
+    test::expect_close(got.dweight_VM, want.dweight_VM, test::tolerance(dtype, 53, 2), "dweight");
+  }
 }
 
 TEST(LmHeadCrossEntropy, AllIgnoredWritesZeros) {
@@ -115,7 +131,7 @@ TEST(LmHeadCrossEntropy, AllIgnoredWritesZeros) {
   Inputs in = inputs(5, 4, 6, Dtype::kF32);
   in.targets.fill(ops::kIgnoredTarget);
   const ops::LmHeadLoss loss =
-      ops::lm_head_cross_entropy(in.x, in.weight, in.targets, {}, {.x = true, .weight = true});
+      ops::lm_head_cross_entropy(in.x, in.weight, in.targets, {}, {.dx = true, .dweight = true});
   EXPECT_EQ(loss.loss_sum.item(), 0.0);
   for (const Tensor& zero : {loss.token_loss_N, loss.lse_N, loss.dx, loss.dweight_VM}) {
     for (const float value : zero.span<float>()) {

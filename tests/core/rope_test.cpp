@@ -22,7 +22,7 @@ Tensor positions(std::int64_t batch, std::int64_t length, std::int32_t first) {
   return p;
 }
 
-std::vector<OpCase> rope_cases() {
+std::vector<OpCase> rope_rows() {
   std::vector<OpCase> cases;
   const auto add = [&](const std::string& name, const Shape& shape, std::int64_t position_rows,
                        Fill fill) {
@@ -46,7 +46,7 @@ std::vector<OpCase> rope_cases() {
   return cases;
 }
 
-CLS_OP_CASES(rope, rope_cases());
+CLS_OP_CASES(rope, (rope_rows()));
 
 TEST(Rope, KnownAngles) {
   const ops::RopeTable table = ops::make_rope_table(4, 4, 100.0);

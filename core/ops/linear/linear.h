@@ -9,9 +9,9 @@ namespace clausius::ops {
 
 /// y = x W^T + b.
 /// Shapes:  x (.., M), weight [N, M], bias [N] or undefined -> y (.., N)
-/// Value:   y has x's type; the bias stays f32 when x is bf16. Equals matmul(x, weight.transpose(0,
-/// 1)) plus the bias. Errors:  ShapeError when M or N disagree; DtypeError for another mix of
-/// types. Cost:    compute-bound, 2 M N a row.
+/// Value:   y has x's type; the bias stays f32 when x is bf16. Equals matmul(x, weight.transpose(0, 1)) plus the bias.
+/// Errors:  ShapeError when M or N disagree; DtypeError for another mix of types.
+/// Cost:    compute-bound, 2 M N a row.
 [[nodiscard]] Tensor linear(const Tensor& x, const Tensor& weight_NM, const Tensor& bias_N = {});
 void linear(const Tensor& x, const Tensor& weight_NM, const Tensor& bias_N, Tensor& y);
 
@@ -31,8 +31,8 @@ void linear_weight_gradient(const Tensor& dy,
 
 /// dbias = sum of the rows of dy, or dbias += that when `accumulate`.
 /// Shapes:  dy (.., N) -> dbias [N], f32 (f64 when dy is f64)
-/// Value:   f32 sums over 256 rows, those added in f64 in row order: the same bits whatever the
-/// number of threads. Cost:    memory-bound, one reading of dy.
+/// Value:   f32 sums over fixed runs of rows, those added in f64 in order: the same bits for any number of threads.
+/// Cost:    memory-bound, one reading of dy.
 void linear_bias_gradient(const Tensor& dy, Tensor& dbias_N, bool accumulate = false);
 
 /// Kernels get x, dy and y as matrices with at least one element.

@@ -31,9 +31,10 @@ void check_operands(const Tensor& x,
                     const Tensor& targets,
                     const Tensor& token_weights,
                     Dtype wide) {
-  CLS_CHECK(x.rank() >= 1 && weight_VM.rank() == 2 && x.size(-1) == weight_VM.size(1), ShapeError,
-            "[lm_head_cross_entropy] x is ", x.shape(), ", weight is ", weight_VM.shape(),
-            "; expected x (.., M) and weight [V, M]");
+  CLS_CHECK(
+      x.rank() >= 1 && weight_VM.rank() == 2 && x.size(-1) == weight_VM.size(1) && x.size(-1) > 0,
+      ShapeError, "[lm_head_cross_entropy] x is ", x.shape(), ", weight is ", weight_VM.shape(),
+      "; expected x (.., M) and weight [V, M], M > 0");
   CLS_CHECK(is_floating(x.dtype()) && x.dtype() == weight_VM.dtype(), DtypeError,
             "[lm_head_cross_entropy] x is ", x.dtype(), ", weight is ", weight_VM.dtype(),
             "; expected one floating type");
@@ -64,7 +65,7 @@ LmHeadLoss lm_head_cross_entropy(const Tensor& x,
                                  const Tensor& weight_VM,
                                  const Tensor& targets,
                                  const Tensor& token_weights,
-                                 LmHeadGradients gradients) {
+                                 const LmHeadOptions& options) {
   const Dtype wide = x.dtype() == Dtype::kBf16 ? Dtype::kF32 : x.dtype();
   check_operands(x, weight_VM, targets, token_weights, wide);
   const Tensor x_NM = as_matrix(x);
@@ -76,21 +77,20 @@ LmHeadLoss lm_head_cross_entropy(const Tensor& x,
   LmHeadLoss loss{.loss_sum = Tensor::empty({}, Dtype::kF64, x.device()),
                   .token_loss_N = Tensor::empty({tokens}, wide, x.device()),
                   .lse_N = Tensor::empty({tokens}, wide, x.device()),
-                  .dx = gradients.x ? Tensor::empty(x.shape(), x.dtype(), x.device()) : Tensor(),
-                  .dweight_VM = gradients.weight
-                                    ? Tensor::empty(weight_VM.shape(), wide, x.device())
-                                    : Tensor()};
+                  .dx = options.dx ? Tensor::empty(x.shape(), x.dtype(), x.device()) : Tensor(),
+                  .dweight_VM = options.dweight ? Tensor::empty(weight_VM.shape(), wide, x.device())
+                                                : Tensor()};
   if (tokens == 0) {
     loss.loss_sum.fill(0.0);
-    if (gradients.weight) {
+    if (options.dweight) {
       loss.dweight_VM.fill(0.0);
     }
     return loss;
   }
-  Tensor dx_NM = gradients.x ? as_matrix(loss.dx) : Tensor();
+  Tensor dx_NM = options.dx ? as_matrix(loss.dx) : Tensor();
   lm_head_cross_entropy_kernels().run(x.device(), x.dtype(), x_NM, weight_VM, targets_N, weights_N,
                                       loss.loss_sum, loss.token_loss_N, loss.lse_N, dx_NM,
-                                      loss.dweight_VM);
+                                      loss.dweight_VM, options);
   return loss;
 }
 

@@ -10,9 +10,10 @@ namespace clausius::ops {
 /// A target that contributes nothing: no loss, no gradient, no work.
 inline constexpr std::int32_t kIgnoredTarget = -100;
 
-struct LmHeadGradients {
-  bool x = false;
-  bool weight = false;
+struct LmHeadOptions {
+  bool dx = false;  // make the gradient of x
+  bool dweight = false;
+  std::int64_t chunk_bytes = std::int64_t{64} << 20;  // of f32 logits held at a time
 };
 
 struct LmHeadLoss {
@@ -23,26 +24,23 @@ struct LmHeadLoss {
   Tensor dweight_VM;  // likewise
 };
 
-/// loss_sum = sum over tokens of token_weight * token_loss; token_loss = lse - logit[target],
-/// logits = x weight^T. Shapes:  x (.., M), weight [V, M], targets (..) i32, token_weights (..) or
-/// undefined (all 1)
+/// loss_sum = sum over tokens of token_weight * token_loss; token_loss = lse - logit[target], logits = x weight^T.
+/// Shapes:  x (.., M), weight [V, M], targets (..) i32, token_weights (..) or undefined (all 1)
 ///          -> token_loss and lse [N], N the number of tokens; dx like x; dweight [V, M]
-/// Value:   token_loss, lse and dweight are f32 (f64 for f64 x), 0 for ignored tokens; loss_sum
-/// adds token losses in f64.
-///          bf16: logits are f32 products; their gradient is rounded to bf16 for the two gradient
-///          products. Gradients are made while a chunk's logits are hot, so the backward pass only
-///          scales them. Equals matmul, log-sum-exp and nll in turn.
-/// Errors:  ShapeError, DtypeError; DataError naming position and value of a target outside [0, V)
-/// that is not -100. Cost:    compute-bound: 2 M V a valid token, and as much again for each
-/// gradient; one chunk of logits in memory.
+/// Value:   token_loss, lse and dweight are f32 (f64 for f64 x), 0 for ignored tokens; loss_sum adds token losses in f64.
+///          bf16: logits are f32 products; their gradient is rounded to bf16 for the two gradient products.
+///          Gradients are made while a chunk's logits are hot, so the backward pass only scales them.
+///          Equals matmul, log-sum-exp and nll in turn.
+/// Errors:  ShapeError, DtypeError; DataError naming position and value of a target outside [0, V) that is not -100.
+/// Cost:    compute-bound: 2 M V a counted token, and as much again for each gradient; chunk_bytes of logits in memory.
 [[nodiscard]] LmHeadLoss lm_head_cross_entropy(const Tensor& x,
                                                const Tensor& weight_VM,
                                                const Tensor& targets,
                                                const Tensor& token_weights,
-                                               LmHeadGradients gradients);
+                                               const LmHeadOptions& options);
 
-/// Kernels get x as a matrix, checked targets, N > 0; dx and dweight may be undefined; every output
-/// byte is theirs to write.
+/// Kernels get x as a matrix with M > 0, checked targets, N > 0; dx and dweight are undefined unless asked for; every
+/// output byte is theirs to write.
 using LmHeadCrossEntropyKernels = KernelTable<void(const Tensor& x_NM,
                                                    const Tensor& weight_VM,
                                                    const Tensor& targets_N,
@@ -51,7 +49,8 @@ using LmHeadCrossEntropyKernels = KernelTable<void(const Tensor& x_NM,
                                                    Tensor& token_loss_N,
                                                    Tensor& lse_N,
                                                    Tensor& dx_NM,
-                                                   Tensor& dweight_VM)>;
+                                                   Tensor& dweight_VM,
+                                                   const LmHeadOptions& options)>;
 LmHeadCrossEntropyKernels& lm_head_cross_entropy_kernels();
 
 }  // namespace clausius::ops

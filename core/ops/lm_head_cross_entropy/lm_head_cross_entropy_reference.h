@@ -28,7 +28,8 @@ void lm_head_cross_entropy_reference(const Tensor& x_NM,
                                      Tensor& token_loss_N,
                                      Tensor& lse_N,
                                      Tensor& dx_NM,
-                                     Tensor& dweight_VM) {
+                                     Tensor& dweight_VM,
+                                     const LmHeadOptions& /*options*/) {
   const std::int64_t width = x_NM.size(1);
   const std::int64_t vocabulary = weight_VM.size(0);
   const View<const T, 2> x(x_NM);

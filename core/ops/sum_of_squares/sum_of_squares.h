@@ -13,9 +13,9 @@ struct SquareSum {
 };
 
 /// Sum of x_i^2 over a dense tensor of any shape.
-/// Value:   squares and sums in f64 over fixed chunks: the same bits whatever the number of
-/// threads. Errors:  ShapeError unless x is dense; DtypeError unless it is floating. Cost:
-/// memory-bound, one reading.
+/// Value:   squares and sums in f64 over fixed chunks: the same bits whatever the number of threads.
+/// Errors:  ShapeError unless x is dense; DtypeError unless it is floating.
+/// Cost:    memory-bound, one reading.
 [[nodiscard]] SquareSum sum_of_squares(const Tensor& x);
 
 using SumOfSquaresKernels = KernelTable<void(const Tensor& x_N, double& sum)>;

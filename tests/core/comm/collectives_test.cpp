@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every collective against its definition, on ranks that are threads: all orders, segments, wire types and rank counts.
 #include <cmath>
-#include <cstring>
 #include <limits>
 #include <vector>
 
@@ -9,180 +8,60 @@
 #include <gtest/gtest.h>
 
 #include "core/comm/communicator.h"
-#include "core/comm/ordered_reduce.h"
 #include "core/comm/transport.h"
-#include "core/random.h"
+#include "tests/core/comm/collective_checks.h"
 #include "tests/core/comm/thread_transport.h"
-#include "tests/support/random_tensor.h"
 
 namespace clausius {
 namespace {
 
+using test::contribution;
 using test::run_ranks;
+using test::same_bits;
 using ::testing::HasSubstr;
 
-struct Case {
+struct ThreadCase : test::CollectiveCase {
   int ranks = 1;
-  std::int64_t n = 1;
-  std::int64_t segment_bytes = std::int64_t{16} << 20;
-  ReductionOrder order = ReductionOrder::kRank;
-  Overlap overlap = Overlap::kInline;
 };
 
-std::ostream& operator<<(std::ostream& out, const Case& c) {
-  return out << c.ranks << " ranks, n " << c.n << ", segments of " << c.segment_bytes
-             << (c.order == ReductionOrder::kRank ? ", rank order" : ", tree order")
-             << (c.overlap == Overlap::kInline ? ", inline" : ", thread");
+std::ostream& operator<<(std::ostream& out, const ThreadCase& c) {
+  return out << c.ranks << " ranks, " << static_cast<const test::CollectiveCase&>(c);
 }
 
-CommunicatorOptions options_of(const Case& c) {
-  return {
-      .order = c.order, .overlap = c.overlap, .timeout_s = 30, .segment_bytes = c.segment_bytes};
-}
-
-// What rank `rank` contributes: values whose sum depends on the order of additions.
-Tensor contribution(int rank, std::int64_t n, Dtype dtype = Dtype::kF32) {
-  return test::random_normal({n}, concat("contribution ", rank), std::pow(10.0, rank)).to(dtype);
-}
-
-// The definition, one element after the other.
-float ordered_sum(std::vector<float> terms, ReductionOrder order) {
-  if (order == ReductionOrder::kRank) {
-    float sum = terms[0];
-    for (std::size_t r = 1; r < terms.size(); ++r) {
-      sum += terms[r];
-    }
-    return sum;
+class Collectives : public ::testing::TestWithParam<ThreadCase> {
+ protected:
+  using Check = void (*)(Communicator&, const test::CollectiveCase&);
+  void run(Check check, Dtype reduce_dtype = Dtype::kF32) {
+    run_ranks(GetParam().ranks, options_of(GetParam(), reduce_dtype),
+              [&](Communicator& communicator) { check(communicator, GetParam()); });
   }
-  while (terms.size() > 1) {
-    std::vector<float> next;
-    for (std::size_t r = 0; r + 1 < terms.size(); r += 2) {
-      next.push_back(terms[r] + terms[r + 1]);
-    }
-    if (terms.size() % 2 == 1) {
-      next.push_back(terms.back());
-    }
-    terms = next;
-  }
-  return terms[0];
-}
-
-Tensor expected_sum(const Case& c, Dtype wire = Dtype::kF32) {
-  Tensor result = Tensor::empty({c.n}, Dtype::kF32);
-  std::vector<Tensor> all;
-  for (int r = 0; r < c.ranks; ++r) {
-    all.push_back(contribution(r, c.n).to(wire).to(Dtype::kF32));
-  }
-  for (std::int64_t i = 0; i < c.n; ++i) {
-    std::vector<float> terms;
-    for (const Tensor& one : all) {
-      terms.push_back(one.data<float>()[i]);
-    }
-    result.data<float>()[i] = ordered_sum(terms, c.order);
-  }
-  return result;
-}
-
-bool same_bits(const Tensor& a, const Tensor& b) {
-  return a.shape() == b.shape() && a.dtype() == b.dtype() &&
-         (a.bytes() == 0 || std::memcmp(a.raw(), b.raw(), a.bytes()) == 0);
-}
-
-class Collectives : public ::testing::TestWithParam<Case> {};
+};
 
 TEST_P(Collectives, SumsBitForBit) {
-  const Case& c = GetParam();
-  const Tensor expected = expected_sum(c);
-  run_ranks(c.ranks, options_of(c), [&](Communicator& communicator) {
-    Tensor values = contribution(communicator.rank(), c.n);
-    communicator.all_reduce(values, ReduceOp::kSum, "values");
-    EXPECT_TRUE(same_bits(values, expected));
-
-    Tensor bucket = contribution(communicator.rank(), c.n);
-    communicator.all_reduce_async(bucket, "bucket").wait();
-    EXPECT_TRUE(same_bits(bucket, expected));
-  });
+  run(test::check_all_reduce);
 }
-
 TEST_P(Collectives, ScatterAndGatherGiveTheAllReduce) {
-  Case c = GetParam();
-  const std::int64_t part = c.n;
-  c.n *= c.ranks;
-  const Tensor expected = expected_sum(c);
-  run_ranks(c.ranks, options_of(c), [&](Communicator& communicator) {
-    const int rank = communicator.rank();
-    const Tensor values = contribution(rank, c.n);
-    Tensor mine = Tensor::empty({part}, Dtype::kF32);
-    communicator.reduce_scatter(values, mine, "gradients");
-    EXPECT_TRUE(same_bits(mine, expected.slice(0, rank * part, (rank + 1) * part)));
-    EXPECT_TRUE(same_bits(values, contribution(rank, c.n)));
-    Tensor all = Tensor::empty({c.n}, Dtype::kF32);
-    communicator.all_gather(mine, all, "parameters");
-    EXPECT_TRUE(same_bits(all, expected));
-
-    // In place, asynchronously, as sharded optimizers do it.
-    Tensor flat = contribution(rank, c.n);
-    Tensor own = flat.slice(0, rank * part, (rank + 1) * part);
-    const Work scatter = communicator.reduce_scatter_async(flat, own, "bucket");
-    const Work gather = communicator.all_gather_async(own, flat, "bucket");
-    gather.wait();
-    EXPECT_TRUE(scatter.done());
-    EXPECT_TRUE(same_bits(flat, expected));
-  });
+  run(test::check_scatter_and_gather);
 }
-
 TEST_P(Collectives, Bf16OnTheWireRoundsTermsAndSum) {
-  const Case& c = GetParam();
-  const Tensor expected = expected_sum(c, Dtype::kBf16).to(Dtype::kBf16).to(Dtype::kF32);
-  CommunicatorOptions options = options_of(c);
-  options.reduce_dtype = Dtype::kBf16;
-  run_ranks(c.ranks, options, [&](Communicator& communicator) {
-    Tensor bucket = contribution(communicator.rank(), c.n);
-    communicator.all_reduce_async(bucket, "bucket").wait();
-    EXPECT_TRUE(same_bits(bucket, expected));
-    Tensor exact = contribution(communicator.rank(), c.n);
-    communicator.all_reduce(exact, ReduceOp::kSum, "losses keep f32");
-    EXPECT_TRUE(same_bits(exact, expected_sum(c)));
-  });
-  Case whole = c;
-  whole.n *= c.ranks;
-  const Tensor parts = expected_sum(whole, Dtype::kBf16);
-  run_ranks(c.ranks, options, [&](Communicator& communicator) {
-    const Tensor bucket = contribution(communicator.rank(), whole.n);
-    Tensor mine = Tensor::empty({c.n}, Dtype::kF32);
-    communicator.reduce_scatter_async(bucket, mine, "bucket").wait();
-    EXPECT_TRUE(same_bits(
-        mine, parts.slice(0, communicator.rank() * c.n, (communicator.rank() + 1) * c.n)));
-  });
+  run(test::check_bf16_wire, Dtype::kBf16);
 }
-
 TEST_P(Collectives, BroadcastGivesTheRoots) {
-  const Case& c = GetParam();
-  const int root = c.ranks - 1;
-  run_ranks(c.ranks, options_of(c), [&](Communicator& communicator) {
-    Tensor values = contribution(communicator.rank(), c.n, Dtype::kBf16);
-    communicator.broadcast(values, root, "weights");
-    EXPECT_TRUE(same_bits(values, contribution(root, c.n, Dtype::kBf16)));
-    const std::string text =
-        communicator.rank() == root ? std::string("r\0ot", 4) : "something longer";
-    EXPECT_EQ(communicator.broadcast_text(text, root), std::string("r\0ot", 4));
-    EXPECT_EQ(communicator.broadcast_text("", root), "");
-    communicator.barrier();
-  });
+  run(test::check_broadcast);
 }
 
 INSTANTIATE_TEST_SUITE_P(
     Cases,
     Collectives,
     ::testing::Values(
-        Case{.ranks = 2, .n = 1},
-        Case{.ranks = 2, .n = 0},
-        Case{.ranks = 3, .n = 7},
-        Case{.ranks = 3, .n = 20011},
-        Case{.ranks = 5, .n = 20011, .segment_bytes = 1 << 14},
-        Case{.ranks = 5, .n = 20011, .segment_bytes = 1 << 14, .order = ReductionOrder::kTree},
-        Case{.ranks = 4, .n = 30000, .order = ReductionOrder::kTree, .overlap = Overlap::kThread},
-        Case{.ranks = 3, .n = 101, .segment_bytes = 64, .overlap = Overlap::kThread}));
+        ThreadCase{{.n = 1}, 2},
+        ThreadCase{{.n = 0}, 2},
+        ThreadCase{{.n = 7}, 3},
+        ThreadCase{{.n = 20011}, 3},
+        ThreadCase{{.n = 20011, .segment_bytes = 1 << 14}, 5},
+        ThreadCase{{.n = 20011, .segment_bytes = 1 << 14, .order = ReductionOrder::kTree}, 5},
+        ThreadCase{{.n = 30000, .order = ReductionOrder::kTree, .overlap = Overlap::kThread}, 4},
+        ThreadCase{{.n = 101, .segment_bytes = 64, .overlap = Overlap::kThread}, 3}));
 
 TEST(Reduce, MaxAndMinLetNanWin) {
   const float nan = std::numeric_limits<float>::quiet_NaN();

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+// lm_head_cross_entropy on the CPU: chunks of tokens; products by oneDNN, the softmax over hot logits.
+#include <algorithm>
+#include <cstring>
+#include <memory>
+#include <vector>
+
+#include "core/ops/lm_head_cross_entropy/lm_head_cross_entropy.h"
+#include "core/ops/lm_head_cross_entropy/lm_head_softmax.h"
+#include "core/ops/matmul/gemm.h"
+#include "core/parallel.h"
+
+namespace clausius::ops {
+namespace {
+
+using detail::RowGradient;
+using detail::TokenLoss;
+
+std::vector<std::int64_t> counted_tokens(const Tensor& targets_N) {
+  std::vector<std::int64_t> counted;
+  for (std::int64_t n = 0; n < targets_N.size(0); ++n) {
+    if (targets_N.data<std::int32_t>()[n] != kIgnoredTarget) {
+      counted.push_back(n);
+    }
+  }
+  return counted;
+}
+
+std::byte* row_of(const Tensor& matrix, std::int64_t row) {
+  return matrix.raw() + row * matrix.stride(0) * static_cast<std::int64_t>(size_of(matrix.dtype()));
+}
+
+Tensor gather_rows(const Tensor& from, const std::vector<std::int64_t>& rows) {
+  const auto count = static_cast<std::int64_t>(rows.size());
+  const auto bytes = static_cast<std::size_t>(from.size(1)) * size_of(from.dtype());
+  Tensor packed = Tensor::empty({count, from.size(1)}, from.dtype());
+  for (std::int64_t k = 0; k < count; ++k) {
+    std::memcpy(row_of(packed, k), row_of(from, rows[static_cast<std::size_t>(k)]), bytes);
+  }
+  return packed;
+}
+
+void scatter_rows(const Tensor& packed, const std::vector<std::int64_t>& rows, Tensor& to) {
+  const auto bytes = static_cast<std::size_t>(to.size(1)) * size_of(to.dtype());
+  to.fill(0.0);
+  for (std::int64_t k = 0; k < packed.size(0); ++k) {
+    std::memcpy(row_of(to, rows[static_cast<std::size_t>(k)]), row_of(packed, k), bytes);
+  }
+}
+
+// Logits of consecutive tokens at a time, and the gradients made from them. dx and dweight may be undefined.
+class ChunkedHead {
+ public:
+  ChunkedHead(const Tensor& x_KM,
+              const Tensor& weight_VM,
+              Tensor& dx_KM,
+              Tensor& dweight_VM,
+              std::int64_t chunk_bytes)
+      : x_KM_(x_KM),
+        weight_VM_(weight_VM),
+        dx_KM_(dx_KM),
+        dweight_VM_(dweight_VM),
+        vocabulary_(weight_VM.size(0)) {
+    const std::int64_t row_bytes = vocabulary_ * static_cast<std::int64_t>(sizeof(float));
+    const std::int64_t most = std::max<std::int64_t>(1, chunk_bytes / row_bytes);
+    // Chunks of one size: a short last one would waste its products.
+    const std::int64_t even = div_ceil(x_KM.size(0), div_ceil(x_KM.size(0), most));
+    rows_ = std::min(most, round_up(even, std::int64_t{16}));
+    logits_ = std::make_shared<Storage>(static_cast<std::size_t>(rows_ * row_bytes), kCpu);
+    if (dx_KM || dweight_VM) {
+      gradient_ = x_KM.dtype() == Dtype::kBf16 ? RowGradient::kBf16 : RowGradient::kF32;
+    }
+  }
+
+  /// token(k, row, gradient) does what lm_head_softmax says to the logits of token k.
+  template <class Token>
+  void run(const Token& token) {
+    constexpr std::int64_t kGrainElements = 1 << 15;
+    for (std::int64_t begin = 0; begin < x_KM_.size(0); begin += rows_) {
+      const std::int64_t end = std::min(x_KM_.size(0), begin + rows_);
+      Tensor logits = Tensor::over(logits_, 0, {end - begin, vocabulary_}, Dtype::kF32);
+      gemm(x_KM_.slice(0, begin, end), weight_VM_.transpose(0, 1), logits);
+      float* data = logits.data<float>();
+      parallel_for(end - begin, div_ceil(kGrainElements, vocabulary_),
+                   [&](std::int64_t from, std::int64_t to) {
+                     for (std::int64_t k = from; k < to; ++k) {
+                       token(begin + k, data + k * vocabulary_, gradient_);
+                     }
+                   });
+      if (gradient_ != RowGradient::kNone) {
+        give_gradients(begin, end);
+      }
+    }
+  }
+
+ private:
+  void give_gradients(std::int64_t begin, std::int64_t end) {
+    // A bf16 row fills the front half of its f32 row.
+    const Tensor dlogits =
+        gradient_ == RowGradient::kBf16
+            ? Tensor::over(logits_, 0, {end - begin, 2 * vocabulary_}, Dtype::kBf16)
+                  .slice(1, 0, vocabulary_)
+            : Tensor::over(logits_, 0, {end - begin, vocabulary_}, Dtype::kF32);
+    if (dx_KM_) {
+      Tensor dx = dx_KM_.slice(0, begin, end);
+      gemm(dlogits, weight_VM_, dx);
+    }
+    if (dweight_VM_) {
+      gemm(dlogits.transpose(0, 1), x_KM_.slice(0, begin, end), dweight_VM_,
+           {.accumulate = begin > 0});
+    }
+  }
+
+  const Tensor& x_KM_;
+  const Tensor& weight_VM_;
+  Tensor& dx_KM_;
+  Tensor& dweight_VM_;
+  std::int64_t vocabulary_;
+  std::int64_t rows_ = 0;
+  std::shared_ptr<Storage> logits_;
+  RowGradient gradient_ = RowGradient::kNone;
+};
+
+void lm_head_cross_entropy_cpu(const Tensor& x_NM,
+                               const Tensor& weight_VM,
+                               const Tensor& targets_N,
+                               const Tensor& token_weights_N,
+                               Tensor& loss_sum,
+                               Tensor& token_loss_N,
+                               Tensor& lse_N,
+                               Tensor& dx_NM,
+                               Tensor& dweight_VM,
+                               const LmHeadOptions& options) {
+  const std::vector<std::int64_t> counted = counted_tokens(targets_N);
+  token_loss_N.fill(0.0);
+  lse_N.fill(0.0);
+  loss_sum.fill(0.0);
+  if (counted.empty()) {
+    for (Tensor* gradient : {&dx_NM, &dweight_VM}) {
+      if (*gradient) {
+        gradient->fill(0.0);
+      }
+    }
+    return;
+  }
+  const bool all = std::ssize(counted) == x_NM.size(0);
+  const Tensor x = x_NM.last_is_dense() ? x_NM : x_NM.contiguous();
+  const Tensor x_KM = all ? x : gather_rows(x, counted);
+  Tensor dx_KM = all || !dx_NM ? dx_NM : Tensor::empty(x_KM.shape(), x_KM.dtype());
+  const std::int32_t* targets = targets_N.data<std::int32_t>();
+  float* losses = token_loss_N.data<float>();
+  float* lses = lse_N.data<float>();
+  const auto weight_of = [&](std::int64_t n) {
+    return token_weights_N ? token_weights_N.data<float>()[n] : 1.0F;
+  };
+  ChunkedHead head(x_KM, weight_VM, dx_KM, dweight_VM, options.chunk_bytes);
+  head.run([&](std::int64_t k, float* row, RowGradient gradient) {
+    const std::int64_t n = counted[static_cast<std::size_t>(k)];
+    const TokenLoss token =
+        detail::lm_head_softmax(row, weight_VM.size(0), targets[n], weight_of(n), gradient);
+    losses[n] = token.loss;
+    lses[n] = token.lse;
+  });
+  if (dx_NM && !all) {
+    scatter_rows(dx_KM, counted, dx_NM);
+  }
+  double total = 0;
+  for (const std::int64_t n : counted) {
+    total += static_cast<double>(weight_of(n)) * static_cast<double>(losses[n]);
+  }
+  loss_sum.fill(total);
+}
+
+CLS_KERNEL(lm_head_cross_entropy, kCpu, kF32, lm_head_cross_entropy_cpu);
+CLS_KERNEL(lm_head_cross_entropy, kCpu, kBf16, lm_head_cross_entropy_cpu);
+
+}  // namespace
+}  // namespace clausius::ops

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// `clausius train`: runs a recipe, alone or as one of the ranks that mpirun started.
+#include <iostream>
+#include <string>
+#include <vector>
+
+#include <CLI/App.hpp>
+
+#include "train/commands/command.h"
+#include "train/commands/ranks.h"
+#include "train/log.h"
+#include "train/recipe.h"
+#include "train/trainer.h"
+
+namespace clausius {
+namespace {
+
+class TrainCommand final : public Command {
+ public:
+  void declare(CLI::App& app) override {
+    app.add_option("recipe", recipe_, "a recipe file, or the name of one that comes with clausius")
+        ->required();
+    app.add_option("overrides", overrides_,
+                   "key=value, dotted: train.steps=100 model.mixer.0.window=256");
+    app.add_option("--run", options_.directory, "the run directory (default: runs/NAME)");
+    app.add_option("--resume", options_.resume, "auto, or a checkpoint file");
+    app.add_option("--stop-after", options_.stop_after,
+                   "write a checkpoint after this step and end; the schedule stays");
+    app.add_option("--trace", options_.trace,
+                   "write when gradient buckets were ready and reduced, for chrome://tracing");
+    app.add_flag("--dry-run", dry_run_, "build everything, train nothing");
+  }
+
+  ExitCode run() override {
+    const Recipe recipe = load_recipe(find_recipe(recipe_), overrides_);
+    if (options_.directory.empty()) {
+      options_.directory = std::filesystem::path("runs") / recipe.name;
+    }
+    const std::unique_ptr<Communicator> communicator = make_communicator(recipe.parallel);
+    Log log(communicator->rank() == 0);
+    for (const std::string& warning : recipe.warnings) {
+      log.warn(warning);
+    }
+    return run_on_ranks(*communicator, [&] {
+      Trainer trainer(recipe, options_, *communicator, log);
+      return dry_run_ ? ExitCode::kDone : trainer.run();
+    });
+  }
+
+ private:
+  std::string recipe_;
+  std::vector<std::string> overrides_;
+  RunOptions options_;
+  bool dry_run_ = false;
+};
+
+CLS_COMMAND("train", "train a recipe; under mpirun -n N data parallel", TrainCommand);
+
+}  // namespace
+}  // namespace clausius
