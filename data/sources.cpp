@@ -100,11 +100,7 @@ std::vector<fs::path> expand_text_files(const fs::path& path) {
 }
 
 std::vector<fs::path> expand_token_paths(const fs::path& path) {
-  if (!is_pattern(path)) {
-    check_exists(path);
-    return {path};
-  }
-  return match(path);
+  return is_pattern(path) ? match(path) : std::vector{path};
 }
 
 }  // namespace clausius

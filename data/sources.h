@@ -46,8 +46,8 @@ struct SourcePart {
 [[nodiscard]] std::vector<std::filesystem::path> expand_text_files(
     const std::filesystem::path& path);
 
-/// What is behind a path of tokens: itself, or what a pattern matches, in byte order of the names.
-/// Errors:  IoError when nothing is there.
+/// A path of tokens itself, or what a pattern matches, in byte order of the names.
+/// Errors:  IoError when a pattern matches nothing.
 [[nodiscard]] std::vector<std::filesystem::path> expand_token_paths(
     const std::filesystem::path& path);
 

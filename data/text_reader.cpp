@@ -4,14 +4,14 @@
 
 #include <array>
 #include <cerrno>
-#include <cstdio>
 #include <cstring>
-#include <memory>
+#include <fcntl.h>
+#include <unistd.h>
 #include <vector>
 
-#include <nlohmann/json.hpp>
-
 #include "core/error.h"
+#include "core/io/file.h"
+#include "core/io/json.h"
 
 namespace clausius {
 namespace {
@@ -22,17 +22,16 @@ constexpr std::size_t kBlock = std::size_t{1} << 20;
 
 class BlockReader {
  public:
-  explicit BlockReader(const fs::path& path)
-      : path_(path), file_(std::fopen(path.c_str(), "rbe")), buffer_(kBlock) {
-    CLS_CHECK(file_ != nullptr, IoError, "cannot open ", path.native(), ": ", std::strerror(errno));
-    std::setvbuf(file_.get(), nullptr, _IONBF, 0);
-  }
+  explicit BlockReader(const fs::path& path) : file_(path, O_RDONLY), buffer_(kBlock) {}
   /// Empty at the end of the file.
   std::string_view next() {
-    const std::size_t count = std::fread(buffer_.data(), 1, kBlock, file_.get());
-    CLS_CHECK(count > 0 || std::ferror(file_.get()) == 0, IoError, "cannot read ", path_.native(),
-              " at byte ", offset_, ": ", std::strerror(errno));
-    const std::string_view block(buffer_.data(), count);
+    ssize_t count = 0;
+    do {
+      count = ::read(file_.get(), buffer_.data(), kBlock);
+    } while (count < 0 && errno == EINTR);
+    CLS_CHECK(count >= 0, IoError, "cannot read ", file_.path().native(), " at byte ", offset_,
+              ": ", std::strerror(errno));
+    const std::string_view block(buffer_.data(), static_cast<std::size_t>(count));
     if (offset_ == 0) {
       refuse_compressed(block);
     }
@@ -41,10 +40,6 @@ class BlockReader {
   }
 
  private:
-  struct Close {
-    void operator()(std::FILE* file) const { std::fclose(file); }
-  };
-
   void refuse_compressed(std::string_view start) const {
     using namespace std::string_view_literals;
     struct Magic {
@@ -58,15 +53,14 @@ class BlockReader {
                                           "xz"},
                                     Magic{"BZh"sv, "bzip2"}, Magic{"PK\x03\x04"sv, "zip"}};
     for (const Magic& magic : kMagics) {
-      CLS_CHECK(!start.starts_with(magic.bytes), DataError, path_.native(), " is a ", magic.name,
-                " file; expected text: decompress it first");
+      CLS_CHECK(!start.starts_with(magic.bytes), DataError, file_.path().native(), " is a ",
+                magic.name, " file; expected text: decompress it first");
     }
   }
 
-  fs::path path_;
-  std::unique_ptr<std::FILE, Close> file_;
+  FileDescriptor file_;
   std::vector<char> buffer_;
-  std::size_t offset_ = 0;
+  std::int64_t offset_ = 0;
 };
 
 // Calls fn(line, line_break) for each line; the break is "\n", "\r\n" or, at the end of the file, "".
@@ -140,15 +134,15 @@ void read_jsonl(const fs::path& path, const std::string& key, DocumentSink& sink
     if (line.find_first_not_of(" \t") == std::string_view::npos) {
       return;
     }
-    const nlohmann::json object = nlohmann::json::parse(line, nullptr, false);
-    const auto where = [&] { return concat(path.native(), ":", number, ": "); };
-    CLS_CHECK(object.is_object(), DataError, where(), "not a JSON object");
-    const auto member = object.find(key);
-    CLS_CHECK(member != object.end(), DataError, where(), "no member \"", key,
+    const std::string where = concat(path.native(), ":", number);
+    const Json object = Json::parse(line, where);
+    CLS_CHECK(object.is_object(), DataError, where, ": not a JSON object");
+    const Json* text = object.find(key);
+    CLS_CHECK(text != nullptr, DataError, where, ": no member \"", key,
               "\"; set data.text_key to the member that holds the text");
-    CLS_CHECK(member->is_string(), DataError, where(), "member \"", key, "\" is of type ",
-              member->type_name(), "; expected a string");
-    sink.text(member->get_ref<const std::string&>());
+    CLS_CHECK(text->is_text(), DataError, where, ": member \"", key, "\" is no string but ",
+              text->dump().substr(0, 40));
+    sink.text(text->text());
     sink.end_document();
   });
 }

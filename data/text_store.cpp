@@ -12,9 +12,10 @@
 #include <unistd.h>
 
 #include <fmt/format.h>
-#include <xxhash.h>
 
 #include "core/error.h"
+#include "core/io/file.h"
+#include "core/io/hash.h"
 #include "data/sources.h"
 #include "data/token_store_writer.h"
 
@@ -97,32 +98,23 @@ std::string store_key(const std::vector<fs::path>& files,
     made_from += fmt::format("{} {} {}.{}\n", fs::absolute(file).lexically_normal().native(),
                              status.st_size, status.st_mtim.tv_sec, status.st_mtim.tv_nsec);
   }
-  return fmt::format("{:016x}", XXH3_64bits(made_from.data(), made_from.size()));
+  return fmt::format("{:016x}", xxh3_64(made_from));
 }
 
 // A folder's lock for as long as the object lives, where the file system has locks.
 class FolderLock {
  public:
-  explicit FolderLock(const fs::path& folder)
-      : file_(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
-    while (file_ >= 0 && ::flock(file_, LOCK_EX) != 0) {
-      if (errno != EINTR) {
-        return;
-      }
-    }
-    held_ = file_ >= 0;
+  explicit FolderLock(const fs::path& folder) : file_(folder, O_RDONLY | O_DIRECTORY) {
+    int status = 0;
+    do {
+      status = ::flock(file_.get(), LOCK_EX);
+    } while (status != 0 && errno == EINTR);
+    held_ = status == 0;
   }
-  ~FolderLock() {
-    if (file_ >= 0) {
-      ::close(file_);
-    }
-  }
-  FolderLock(const FolderLock&) = delete;
-  FolderLock& operator=(const FolderLock&) = delete;
   [[nodiscard]] bool held() const { return held_; }
 
  private:
-  int file_;
+  FileDescriptor file_;  // closing it unlocks
   bool held_ = false;
 };
 

@@ -2,6 +2,7 @@
 // Splitting, packing and sampling the parts of a language modelling data set.
 #include "data/token_dataset.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "core/error.h"
@@ -34,12 +35,22 @@ Views split_parts(const TokenDatasetPlan& plan) {
 }
 
 void check_same_tokenizer(const TokenStore& first, const TokenStore& other) {
-  CLS_CHECK(first.vocab_size() == other.vocab_size() &&
-                first.index().tokenizer_sha256 == other.index().tokenizer_sha256,
-            DataError, "tokens of ", other.index().source, " have ", other.vocab_size(),
-            " ids and tokenizer '", other.index().tokenizer_sha256, "', those of ",
-            first.index().source, " have ", first.vocab_size(), " and '",
-            first.index().tokenizer_sha256, "'; parts of a data set must share their tokenizer");
+  const std::string& identity = first.index().tokenizer_sha256;
+  CLS_CHECK(other.index().tokenizer_sha256 == identity, DataError, "tokens of ",
+            other.index().source, " have tokenizer '", other.index().tokenizer_sha256,
+            "', those of ", first.index().source, " have '", identity,
+            "'; parts of a data set must share their tokenizer");
+}
+
+std::vector<const TokenStore*> stores_of(const TokenDatasetPlan& plan) {
+  std::vector<const TokenStore*> stores;
+  for (const TokenPart& part : plan.train) {
+    stores.push_back(part.store.get());
+  }
+  for (const std::shared_ptr<const TokenStore>& store : plan.validation) {
+    stores.push_back(store.get());
+  }
+  return stores;
 }
 
 struct Rows {
@@ -74,11 +85,10 @@ Rows cut_rows(std::vector<TokenView> views, const TokenDatasetPlan& plan, const 
 TokenDataset::TokenDataset(const TokenDatasetPlan& plan) {
   CLS_CHECK(!plan.train.empty(), InternalError, "a token data set without a part");
   const TokenStore& first = *plan.train.front().store;
-  for (const TokenPart& part : plan.train) {
-    check_same_tokenizer(first, *part.store);
-  }
-  for (const std::shared_ptr<const TokenStore>& store : plan.validation) {
+  for (const TokenStore* store : stores_of(plan)) {
     check_same_tokenizer(first, *store);
+    facts_.vocab_size =
+        std::max(facts_.vocab_size, store->vocab_size());  // where it is unknown, what the ids need
   }
   std::vector<std::int32_t> byte_lengths;
   if (!first.tokenizer_json().empty()) {
@@ -87,9 +97,8 @@ TokenDataset::TokenDataset(const TokenDatasetPlan& plan) {
   }
   Views views = split_parts(plan);
   Rows train = cut_rows(std::move(views.train), plan, "train");
-  facts_ = {.vocab_size = first.vocab_size(),
-            .context_length = plan.context_length,
-            .train_samples = train.total};
+  facts_.context_length = plan.context_length;
+  facts_.train_samples = train.total;
   summary_ = concat("train ", train.tokens, " tokens, ", train.total, " rows of ",
                     plan.context_length, " an epoch");
   train_ = std::make_unique<TextRows>(

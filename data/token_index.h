@@ -8,23 +8,26 @@
 #include <string>
 #include <vector>
 
+#include "core/config.h"
+
 namespace clausius {
 
 enum class TokenType : std::uint8_t { kU16, kU32 };
 
+constexpr auto words_of(TokenType /*unused*/) {
+  return words("u16", "u32");
+}
+
 [[nodiscard]] constexpr std::int64_t size_of(TokenType type) {
   return type == TokenType::kU16 ? 2 : 4;
-}
-[[nodiscard]] constexpr const char* name_of(TokenType type) {
-  return type == TokenType::kU16 ? "u16" : "u32";
 }
 
 struct TokenShardEntry {
   std::int64_t tokens = 0;
   std::int64_t documents = 0;
-  /// XXH3 (64 bits, hexadecimal) of the .bin and of the .doc file.
-  std::string tokens_xxh3;
-  std::string documents_xxh3;
+  /// XXH3 (128 bits, as `xxhsum -H128` prints it) of the .bin and of the .doc file.
+  std::string tokens_xxh3{};
+  std::string documents_xxh3{};
 };
 
 /// A store is a folder NAME.tokens with index.json, tokenizer.json where the tokenizer is known, and per shard

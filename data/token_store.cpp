@@ -8,10 +8,11 @@
 #include <utility>
 
 #include <fmt/format.h>
-#include <xxhash.h>
 
 #include "core/checked.h"
 #include "core/error.h"
+#include "core/io/file.h"
+#include "core/io/hash.h"
 #include "core/parallel.h"
 #include "data/tokenizer/sha256.h"
 
@@ -22,24 +23,24 @@ namespace fs = std::filesystem;
 
 constexpr std::int64_t kScanGrain = std::int64_t{1} << 20;
 
+// Blocks of fixed length let the compiler use vector instructions.
+constexpr std::int64_t kBlock = 256;
+
 template <class T>
-const T* ids_of(const TokenShard& shard) {
-  return reinterpret_cast<const T*>(shard.token_file.bytes().data() + shard.header_bytes);
+T largest_of(const T* ids) {
+  T largest = 0;
+  for (std::int64_t k = 0; k < kBlock; ++k) {
+    largest = std::max(largest, ids[k]);
+  }
+  return largest;
 }
 
-// The first id that is not below `limit`, or n. Blocks of fixed length let the compiler use vector instructions.
+// The first id that is not below `limit`, or n.
 template <class T>
 std::int64_t first_not_below(const T* ids, std::int64_t n, std::int64_t limit) {
-  constexpr std::int64_t kBlock = 256;
   std::int64_t i = 0;
-  for (; i + kBlock <= n; i += kBlock) {
-    T largest = 0;
-    for (std::int64_t k = 0; k < kBlock; ++k) {
-      largest = std::max(largest, ids[i + k]);
-    }
-    if (largest >= limit) {
-      break;
-    }
+  while (i + kBlock <= n && largest_of(ids + i) < limit) {
+    i += kBlock;
   }
   while (i < n && ids[i] < limit) {
     ++i;
@@ -48,14 +49,27 @@ std::int64_t first_not_below(const T* ids, std::int64_t n, std::int64_t limit) {
 }
 
 template <class T>
+std::int64_t largest_of_all(const T* ids, std::int64_t n) {
+  std::int64_t largest = -1;
+  std::int64_t i = 0;
+  for (; i + kBlock <= n; i += kBlock) {
+    largest = std::max<std::int64_t>(largest, largest_of(ids + i));
+  }
+  for (; i < n; ++i) {
+    largest = std::max<std::int64_t>(largest, ids[i]);
+  }
+  return largest;
+}
+
+template <class T>
 void check_ids(const TokenShard& shard, std::int64_t vocab_size) {
   if (vocab_size > std::int64_t{std::numeric_limits<T>::max()}) {
     return;  // no id of this type can be too large
   }
-  const T* ids = ids_of<T>(shard);
+  const T* ids = shard.ids<T>();
   parallel_for(shard.tokens, kScanGrain, [&](std::int64_t begin, std::int64_t end) {
     const std::int64_t bad = begin + first_not_below(ids + begin, end - begin, vocab_size);
-    CLS_CHECK(bad == end, DataError, shard.token_file.path().native(), ": token ", bad, " (byte ",
+    CLS_CHECK(bad == end, DataError, shard.token_file.path.native(), ": token ", bad, " (byte ",
               shard.header_bytes + bad * static_cast<std::int64_t>(sizeof(T)), ") is ", ids[bad],
               "; the vocabulary has ", vocab_size, " ids");
   });
@@ -63,7 +77,7 @@ void check_ids(const TokenShard& shard, std::int64_t vocab_size) {
 
 void check_size(const MappedFile& file, std::int64_t expected, const std::string& why) {
   CLS_CHECK(static_cast<std::int64_t>(file.bytes().size()) == expected, DataError,
-            file.path().native(), " has ", file.bytes().size(), " bytes; expected ", expected, ": ",
+            file.path.native(), " has ", file.bytes().size(), " bytes; expected ", expected, ": ",
             why);
 }
 
@@ -75,7 +89,7 @@ TokenShard map_shard(const fs::path& store, std::size_t number, const TokenIndex
   shard.token_file = MappedFile(shard_path(store, number, "bin"));
   shard.document_file = MappedFile(shard_path(store, number, "doc"));
   check_size(shard.token_file, entry.tokens * size_of(index.type),
-             fmt::format("{} tokens of {} in index.json", entry.tokens, name_of(index.type)));
+             fmt::format("{} tokens of {} in index.json", entry.tokens, word_of(index.type)));
   check_size(shard.document_file, (entry.documents + 1) * 8,
              fmt::format("{} documents in index.json", entry.documents));
   shard.offsets = {reinterpret_cast<const std::uint64_t*>(shard.document_file.bytes().data()),
@@ -87,22 +101,29 @@ std::string read_tokenizer(const fs::path& store, const TokenIndex& index) {
   if (index.tokenizer_sha256.empty()) {
     return {};
   }
-  const MappedFile file(store / "tokenizer.json");
-  std::string json(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
+  const fs::path path = store / "tokenizer.json";
+  std::string json = read_file(path);
   const std::string found = sha256_hex(json);
-  CLS_CHECK(found == index.tokenizer_sha256, DataError, file.path().native(), " has sha256 ", found,
+  CLS_CHECK(found == index.tokenizer_sha256, DataError, path.native(), " has sha256 ", found,
             "; index.json says ", index.tokenizer_sha256);
   return json;
 }
 
 void check_checksum(const MappedFile& file, const std::string& expected) {
-  const std::string found =
-      fmt::format("{:016x}", XXH3_64bits(file.bytes().data(), file.bytes().size()));
-  CLS_CHECK(found == expected, DataError, file.path().native(), " has checksum ", found,
+  CLS_CHECK(!expected.empty(), DataError, file.path.native(), ": its format has no checksums");
+  const std::string found = xxh3_128(file.bytes()).hex();
+  CLS_CHECK(found == expected, DataError, file.path.native(), " has checksum ", found,
             "; index.json says ", expected);
 }
 
 }  // namespace
+
+std::int64_t largest_id(const TokenShard& shard) {
+  return shard.type == TokenType::kU16 ? largest_of_all(shard.ids<std::uint16_t>(), shard.tokens)
+                                       : largest_of_all(shard.ids<std::uint32_t>(), shard.tokens);
+}
+
+MappedFile::MappedFile(fs::path file) : path(std::move(file)), storage(map_file(path)) {}
 
 std::shared_ptr<const TokenStore> TokenStore::open(const fs::path& store) {
   return open(std::span(&store, 1));
@@ -147,7 +168,7 @@ TokenStore::TokenStore(TokenIndex index, std::vector<TokenShard> shards, std::st
 
 void TokenStore::check_shard(const TokenShard& shard) const {
   const std::string& name =
-      (shard.own_offsets.empty() ? shard.document_file : shard.token_file).path().native();
+      (shard.own_offsets.empty() ? shard.document_file : shard.token_file).path.native();
   CLS_CHECK(!shard.offsets.empty() && shard.offsets.front() == 0, DataError, name,
             ": document offsets do not start with 0");
   for (std::size_t i = 1; i < shard.offsets.size(); ++i) {
@@ -182,9 +203,9 @@ void TokenStore::read(std::int64_t first, std::span<std::int32_t> out) const {
                      [](auto id) { return static_cast<std::int32_t>(id); });
     };
     if (shard.type == TokenType::kU16) {
-      copy(ids_of<std::uint16_t>(shard) + local);
+      copy(shard.ids<std::uint16_t>() + local);
     } else {
-      copy(ids_of<std::uint32_t>(shard) + local);
+      copy(shard.ids<std::uint32_t>() + local);
     }
     done += count;
   }

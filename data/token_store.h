@@ -10,10 +10,23 @@
 #include <string>
 #include <vector>
 
-#include "data/mapped_file.h"
+#include "core/storage.h"
 #include "data/token_index.h"
 
 namespace clausius {
+
+/// A file mapped read-only that knows its name.
+struct MappedFile {
+  std::filesystem::path path{};
+  std::shared_ptr<Storage> storage{};
+
+  MappedFile() = default;
+  /// Errors:  IoError naming the file.
+  explicit MappedFile(std::filesystem::path file);
+  [[nodiscard]] std::span<const std::byte> bytes() const {
+    return {storage->data(), storage->bytes()};
+  }
+};
 
 /// One mapped file of token ids and the offsets of its documents.
 struct TokenShard {
@@ -30,7 +43,14 @@ struct TokenShard {
   [[nodiscard]] std::int64_t documents() const {
     return static_cast<std::int64_t>(offsets.size()) - 1;
   }
+  template <class T>
+  [[nodiscard]] const T* ids() const {
+    return reinterpret_cast<const T*>(token_file.bytes().data() + header_bytes);
+  }
 };
+
+/// The largest id of a shard; -1 without tokens. Ids of 2^31 and above come back as they are.
+[[nodiscard]] std::int64_t largest_id(const TokenShard& shard);
 
 /// The documents of one or more shards, back to back; every position below is in this sequence. Immutable,
 /// thread-safe, mapped: opening reads the files once (all ids are checked against the vocabulary), later reads touch

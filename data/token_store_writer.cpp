@@ -3,19 +3,17 @@
 #include "data/token_store_writer.h"
 
 #include <bit>
-#include <cerrno>
-#include <cstring>
 #include <fcntl.h>
 #include <system_error>
 #include <unistd.h>
 #include <utility>
 #include <vector>
 
-#include <fmt/format.h>
-#include <xxhash.h>
-
 #include "core/checked.h"
 #include "core/error.h"
+#include "core/io/atomic_file.h"
+#include "core/io/file.h"
+#include "core/io/hash.h"
 
 namespace clausius {
 namespace {
@@ -30,86 +28,38 @@ constexpr std::size_t kBufferBytes = std::size_t{1} << 20;
 // A new file, buffered and hashed as it grows.
 class HashedFile {
  public:
-  explicit HashedFile(fs::path path)
-      : path_(std::move(path)),
-        file_(::open(path_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666)) {
-    check(file_ >= 0, "create");
-    XXH3_64bits_reset(hash_.get());
+  explicit HashedFile(const fs::path& path) : file_(path, O_WRONLY | O_CREAT | O_TRUNC) {
     buffer_.reserve(kBufferBytes);
   }
-  ~HashedFile() {
-    if (file_ >= 0) {
-      ::close(file_);
-    }
-  }
-  HashedFile(const HashedFile&) = delete;
-  HashedFile& operator=(const HashedFile&) = delete;
 
   template <class T>
   void put(T value) {
     if (buffer_.size() + sizeof(T) > kBufferBytes) {
       flush();
     }
-    const auto* bytes = reinterpret_cast<const char*>(&value);
+    const auto* bytes = reinterpret_cast<const std::byte*>(&value);
     buffer_.insert(buffer_.end(), bytes, bytes + sizeof(T));
   }
 
-  // Hexadecimal XXH3 of the whole file, which is then on disk.
+  // Checksum of the whole file, which is then on disk.
   std::string close() {
     flush();
-    check(::fsync(file_) == 0, "sync");
-    check(::close(std::exchange(file_, -1)) == 0, "close");
-    return fmt::format("{:016x}", XXH3_64bits_digest(hash_.get()));
+    file_.sync();
+    file_.close();
+    return hasher_.digest().hex();
   }
 
  private:
-  struct FreeState {
-    void operator()(XXH3_state_t* state) const { XXH3_freeState(state); }
-  };
-
   void flush() {
-    XXH3_64bits_update(hash_.get(), buffer_.data(), buffer_.size());
-    const char* data = buffer_.data();
-    std::size_t left = buffer_.size();
-    while (left > 0) {
-      const ssize_t written = ::write(file_, data, left);
-      if (written < 0 && errno == EINTR) {
-        continue;
-      }
-      check(written > 0, "write");
-      data += written;
-      left -= static_cast<std::size_t>(written);
-    }
+    hasher_.update(buffer_);
+    file_.write(buffer_);
     buffer_.clear();
   }
-  void check(bool good, const char* what) const {
-    CLS_CHECK(good, IoError, "cannot ", what, " ", path_.native(), ": ", std::strerror(errno));
-  }
 
-  fs::path path_;
-  int file_;
-  std::unique_ptr<XXH3_state_t, FreeState> hash_{XXH3_createState()};
-  std::vector<char> buffer_;
+  FileDescriptor file_;
+  Hasher hasher_;
+  std::vector<std::byte> buffer_;
 };
-
-void write_file(const fs::path& path, const std::string& text) {
-  HashedFile file(path);
-  for (const char c : text) {
-    file.put(c);
-  }
-  file.close();
-}
-
-void sync_folder(const fs::path& folder) {
-  const int file = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  CLS_CHECK(file >= 0, IoError, "cannot open ", folder.native(), ": ", std::strerror(errno));
-  ::fsync(file);  // some file systems refuse to sync a folder: they need no sync either
-  ::close(file);
-}
-
-fs::path folder_of(const fs::path& path) {
-  return path.has_parent_path() ? path.parent_path() : fs::path(".");
-}
 
 }  // namespace
 
@@ -228,16 +178,16 @@ void TokenStoreWriter::publish() {
     s.close_shard();
   }
   if (!s.tokenizer_json.empty()) {
-    write_file(s.building / "tokenizer.json", s.tokenizer_json);
+    write_file_atomically(s.building / "tokenizer.json", s.tokenizer_json);
   }
-  write_file(s.building / "index.json", token_index_json(s.index));
-  sync_folder(s.building);
+  write_file_atomically(s.building / "index.json", token_index_json(s.index));
+  sync_directory(s.building);
   std::error_code failure;
   fs::rename(s.building, s.store, failure);  // refuses to replace a folder that is not empty
   CLS_CHECK(!failure, IoError, "cannot rename ", s.building.native(), " to ", s.store.native(),
             ": ", failure.message());
   s.published = true;
-  sync_folder(folder_of(s.store));
+  sync_directory(s.store.parent_path());
 }
 
 }  // namespace clausius

@@ -20,6 +20,7 @@ struct MixerTraits {
   bool causal_only = false;
   bool bounded_state = false;  // the state of generation does not grow with length
   bool takes_rope = false;     // applies context.rope to q and k
+  std::int64_t rope_dim = 0;   // over this width
 };
 
 /// What a mixer remembers of the sequences it generates (keys and values, a recurrent state, ...).

@@ -101,7 +101,8 @@ std::vector<std::filesystem::path> CheckpointSaver::prune(std::int64_t step) con
   double best_score = 0;
   for (const CheckpointFile& file : files) {
     const std::optional<double> score = policy_.keep_best ? score_of(file.path) : std::nullopt;
-    if (score && !std::isnan(*score) && (!best || (policy_.lower_is_better ? *score < best_score : *score > best_score))) {
+    if (score && !std::isnan(*score) &&
+        (!best || (policy_.lower_is_better ? *score < best_score : *score > best_score))) {
       best = file.step;
       best_score = *score;
     }

@@ -17,6 +17,7 @@ struct RunPlan {
   std::int64_t end_sample = 0;  // the run sees samples [0, end_sample)
   std::int64_t micro_batch = 0;
   int threads = 1;
+  int ranks = 1;
   std::int64_t bucket_bytes = 0;
   std::int64_t tokens_per_sample = 0;
   /// What durations are measured by.
@@ -33,5 +34,11 @@ struct RunPlan {
                                const DataFacts& data,
                                int ranks,
                                int cores_per_rank);
+
+/// How many validation samples `evaluate.samples` means.
+[[nodiscard]] std::int64_t evaluation_samples(const EvaluateConfig& evaluate,
+                                              const DataFacts& data);
+/// Samples of one forward pass at most: what the recipe says, or as many as run at full speed.
+[[nodiscard]] std::int64_t micro_batch_of(const TrainConfig& train, std::int64_t context_length);
 
 }  // namespace clausius

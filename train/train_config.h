@@ -86,7 +86,7 @@ struct CheckpointConfig {
   bool asynchronous = true;
 
   void visit(ConfigVisitor& v) {
-    v.field("every", every, "between checkpoints; one is always written at the end");
+    v.field("every", every, "between checkpoints; one is always written at the end", positive);
     v.field("keep_last", keep_last, "newest checkpoints kept", at_least(1));
     v.field("keep_best", keep_best,
             "also keep the best by this metric; auto: val_loss if there is validation");
@@ -120,7 +120,8 @@ struct ParallelConfig {
     v.field("reduction_order", reduction_order,
             "rank: sums in rank order; tree: the same bits for 1, 2, 4 .. ranks");
     v.field("timeout_s", timeout_s, "a collective that takes longer ends the job", at_least(1));
-    v.field("check_every", check_every, "ranks compare hashes of their state; null = never");
+    v.field("check_every", check_every, "ranks compare hashes of their state; null = never",
+            positive);
   }
 };
 
@@ -136,7 +137,7 @@ struct EvaluateConfig {
 
   void visit(ConfigVisitor& v) {
     v.field("every", every,
-            "between evaluations; auto: checkpoint.every; one is always made at the end");
+            "between evaluations; auto: checkpoint.every; one is always made at the end", positive);
     v.field("samples", samples, "validation rows used; auto: 2^20 tokens of text", at_least(1));
     v.field("prompts", prompts, "continued in the log at each evaluation");
   }

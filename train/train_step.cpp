@@ -61,6 +61,7 @@ double TrainStep::forward_backward(const LoadedStep& data,
     loss_sum += forward.loss_sum.value().item();
     entropy.add(telemetry);
     const Tensor seed = Tensor::scalar(1.0 / global_weight, forward.loss_sum.dtype());
+    backward_times_.begin = std::chrono::steady_clock::now();
     if (i + 1 == data.micro_batches.size()) {
       reducer_.start(&tape);
       tape.backward(forward.loss_sum, seed,
@@ -68,6 +69,7 @@ double TrainStep::forward_backward(const LoadedStep& data,
     } else {
       tape.backward(forward.loss_sum, seed);
     }
+    backward_times_.end = std::chrono::steady_clock::now();
   }
   if (data.micro_batches.empty()) {
     reducer_.start(nullptr);

@@ -2,6 +2,7 @@
 // One optimizer step: micro-batches forward and backward, gradients over ranks, clip, update.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 
@@ -13,6 +14,12 @@
 #include "train/monitor/attention_entropy.h"
 
 namespace clausius {
+
+/// When the step's backward ran, for traces.
+struct BackwardTimes {
+  std::chrono::steady_clock::time_point begin;
+  std::chrono::steady_clock::time_point end;
+};
 
 struct TrainStepOptions {
   std::uint64_t seed = 0;
@@ -42,6 +49,9 @@ class TrainStep {
                                 double lr,
                                 EntropyTotals& entropy);
 
+  /// Of the last micro-batch of the last step.
+  [[nodiscard]] const BackwardTimes& backward_times() const { return backward_times_; }
+
  private:
   [[nodiscard]] double forward_backward(const LoadedStep& data,
                                         std::int64_t step,
@@ -54,6 +64,7 @@ class TrainStep {
   GradientReducer& reducer_;
   Communicator& communicator_;
   TrainStepOptions options_;
+  BackwardTimes backward_times_;
 };
 
 }  // namespace clausius

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Building a run and stepping through it.
+// The step loop of a run.
 #include "train/trainer.h"
 
 #include <chrono>
@@ -9,41 +9,12 @@
 
 #include "core/allocator.h"
 #include "core/error.h"
-#include "core/io/atomic_file.h"
-#include "core/parallel.h"
-#include "train/console.h"
+#include "core/io/hash.h"
 #include "train/evaluator.h"
 #include "train/generation.h"
-#include "train/machine.h"
-#include "train/metrics_log.h"
+#include "train/trainer_parts.h"
 
 namespace clausius {
-
-// In the order they are built; each may refer to those above it.
-struct Trainer::Parts {
-  std::unique_ptr<Dataset> data;
-  RunPlan plan;
-  std::unique_ptr<Model> model;
-  std::unique_ptr<Objective> objective;
-  std::unique_ptr<Optimizer> optimizer;
-  std::unique_ptr<Schedule> schedule;
-  std::unique_ptr<GradientReducer> reducer;
-  std::unique_ptr<TrainStep> step;
-  std::unique_ptr<EntropyTotals> entropy;
-  std::unique_ptr<Loader> loader;
-  std::vector<std::unique_ptr<TrainingObserver>> observers;
-  double peak_flops = 0;  // of all ranks
-  std::int64_t steps_done = 0;
-  std::int64_t tokens = 0;
-  bool writes = false;  // rank 0
-
-  template <class Fn>
-  void notify(const Fn& fn) {
-    for (const auto& observer : observers) {
-      fn(*observer);
-    }
-  }
-};
 
 Trainer::Trainer(const Recipe& recipe,
                  const RunOptions& options,
@@ -54,99 +25,85 @@ Trainer::Trainer(const Recipe& recipe,
       communicator_(communicator),
       log_(log),
       parts_(std::make_unique<Parts>()) {
-  build();
+  parts_->writes = communicator.rank() == 0;
+  build_data();
+  build_model();
+  resume();
+  open_observers();
 }
 
 Trainer::~Trainer() = default;
 
-void Trainer::build() {
-  Parts& p = *parts_;
-  p.writes = communicator_.rank() == 0;
-  set_num_threads(
-      static_cast<int>(recipe_.parallel.threads.value_or(communicator_.cores_per_rank())));
-  const DataContext data_context{.seed = static_cast<std::uint64_t>(recipe_.seed),
-                                 .cache_folder = options_.directory};
-  if (p.writes) {
-    p.data = recipe_.data.make(data_context);
+void Trainer::event(std::string_view name, std::string_view message) {
+  for (const auto& observer : parts_->observers) {
+    observer->on_event(parts_->position.step, name, message);
   }
-  communicator_.barrier("data");
-  if (!p.writes) {
-    p.data = recipe_.data.make(data_context);
-  }
-  const DataFacts& facts = p.data->facts();
-  p.plan = plan_run(recipe_, facts, communicator_.size(), communicator_.cores_per_rank());
-  const Dtype compute = recipe_.precision == Precision::kBf16 ? Dtype::kBf16 : Dtype::kF32;
-  p.model = recipe_.model.make(ModelContext{.vocab_size = facts.vocab_size,
-                                            .context_length = facts.context_length,
-                                            .seed = static_cast<std::uint64_t>(recipe_.seed),
-                                            .compute = compute});
-  p.model->parameters().allocate_gradients();
-  p.objective = recipe_.objective.make();
-  p.optimizer = recipe_.optimizer.make(p.model->parameters());
-  p.schedule = recipe_.schedule.make(p.plan.run);
-  p.reducer =
-      std::make_unique<GradientReducer>(p.model->parameters(), communicator_, p.plan.bucket_bytes);
-  p.step =
-      std::make_unique<TrainStep>(*p.model, *p.optimizer, *p.reducer, communicator_,
-                                  TrainStepOptions{.seed = static_cast<std::uint64_t>(recipe_.seed),
-                                                   .clip_norm = recipe_.train.clip_norm,
-                                                   .recompute = recipe_.train.recompute});
-  p.entropy = std::make_unique<EntropyTotals>(p.model->heads_per_layer());
-  p.peak_flops = communicator_.all_reduce(measure_gemm_peak(compute), ReduceOp::kSum, "peak");
-  open_run();
-}
-
-void Trainer::open_run() {
-  Parts& p = *parts_;
-  if (!p.writes) {
-    return;
-  }
-  std::filesystem::create_directories(options_.directory);
-  log_.open(options_.directory / "log.txt");
-  write_file_atomically(options_.directory / "recipe.resolved.yaml", to_yaml(recipe_));
-  p.observers.push_back(std::make_unique<Console>(log_, p.steps_done, p.plan.steps));
-  p.observers.push_back(
-      std::make_unique<MetricsLog>(options_.directory / "metrics.jsonl", p.steps_done > 0));
-  log_.line(p.data->summary());
-  log_.line(fmt::format(
-      "{} parameters; {} steps of {} samples of {} tokens; micro-batch {}; {} rank{} of {} "
-      "thread{}",
-      format_count(static_cast<double>(p.model->parameters().num_parameters())), p.plan.steps,
-      p.plan.batch_samples, p.plan.tokens_per_sample, p.plan.micro_batch, communicator_.size(),
-      communicator_.size() == 1 ? "" : "s", p.plan.threads, p.plan.threads == 1 ? "" : "s"));
 }
 
 ExitCode Trainer::run() {
   Parts& p = *parts_;
-  p.loader = std::make_unique<Loader>(
-      p.data->train(), LoaderPlan{.batch_samples = p.plan.batch_samples,
-                                  .micro_batch = p.plan.micro_batch,
-                                  .rank = communicator_.rank(),
-                                  .ranks = communicator_.size(),
-                                  .prefetch = recipe_.data.facts().prefetch,
-                                  .first_sample = p.steps_done * p.plan.batch_samples,
-                                  .end_sample = p.plan.end_sample});
-  p.notify(
-      [&](TrainingObserver& o) { o.on_event(p.steps_done, "start", options_.directory.string()); });
-  while (p.steps_done < p.plan.steps) {
-    std::optional<LoadedStep> data = p.loader->next();
-    CLS_CHECK(data.has_value(), InternalError, "the data ended at step ", p.steps_done, " of ",
+  const StopSignals signals(detect_launcher().kind);
+  event(p.position.step > 0 ? "resume" : "start", p.files.directory.string());
+  while (p.position.step < p.plan.steps) {
+    const std::optional<LoadedStep> data = p.loader->next();
+    CLS_CHECK(data.has_value(), InternalError, "the data ended at step ", p.position.step, " of ",
               p.plan.steps);
-    const StepReport report = step(*data);
-    p.notify([&](TrainingObserver& o) { o.on_step(report); });
-    const bool last = p.steps_done == p.plan.steps;
-    if (p.data->validation() != nullptr && (last || p.steps_done % p.plan.evaluate_every == 0)) {
+    step(*data);
+    const std::int64_t done = p.position.step;
+    const bool last = done == p.plan.steps;
+    const bool halt = options_.stop_after && done >= *options_.stop_after;
+    bool keep_going = true;
+    if (p.data->validation() != nullptr && (last || done % p.plan.evaluate_every == 0)) {
       evaluate_now();
+      keep_going = !p.out_of_patience;
+    }
+    if (p.plan.check_every > 0 && done % p.plan.check_every == 0) {
+      const Tensor& master = p.model->parameters().master();
+      check_in_sync(
+          communicator_,
+          xxh3_64(std::span(master.raw(), master.bytes())) ^ static_cast<std::uint64_t>(done),
+          "parameters");
+    }
+    const StopRequest stop = signals.agree(communicator_);
+    const bool ends = last || halt || !keep_going || stop != StopRequest::kNone;
+    if (stop != StopRequest::kUrgent && (ends || done % p.plan.checkpoint_every == 0)) {
+      save_checkpoint();
+    }
+    if (ends) {
+      if (stop != StopRequest::kNone) {
+        event("signal", signals.signal_name());
+      }
+      return finish(stop);
     }
   }
-  p.notify([&](TrainingObserver& o) { o.on_event(p.steps_done, "end", "done"); });
-  return ExitCode::kDone;
+  return finish(StopRequest::kNone);
 }
 
-StepReport Trainer::step(const LoadedStep& loaded) {
+ExitCode Trainer::finish(StopRequest stop) {
+  Parts& p = *parts_;
+  if (p.saver != nullptr) {
+    p.saver->wait();
+    for (const SavedCheckpoint& saved : p.saver->take_finished()) {
+      event("checkpoint", saved.file.path.string());
+    }
+  }
+  if (p.trace != nullptr && !options_.trace.empty()) {
+    p.trace->write(p.trace_file);
+  }
+  const bool complete = p.position.step == p.plan.steps;
+  event("end", complete ? "done" : p.out_of_patience ? "validation stopped improving" : "stopped");
+  p.observers.clear();
+  communicator_.barrier("end of the run");
+  if (stop == StopRequest::kUrgent) {
+    return ExitCode::kInternal;
+  }
+  return stop == StopRequest::kStop ? ExitCode::kStoppedBySignal : ExitCode::kDone;
+}
+
+void Trainer::step(const LoadedStep& loaded) {
   Parts& p = *parts_;
   const auto start = std::chrono::steady_clock::now();
-  const std::int64_t number = ++p.steps_done;
+  const std::int64_t number = p.position.step + 1;
   LoadedStep data = loaded;
   for (Batch& batch : data.micro_batches) {
     batch = p.objective->prepare(std::move(batch), number);
@@ -154,31 +111,59 @@ StepReport Trainer::step(const LoadedStep& loaded) {
   p.entropy->reset();
   const double lr = p.optimizer->peak_lr() * p.schedule->factor(number);
   const StepOutcome outcome = p.step->run(data, number, lr, *p.entropy);
-  CLS_CHECK(outcome.finite, GuardError, "step ", number, ": loss ", outcome.loss,
-            ", gradient norm ", outcome.grad_norm,
-            "; expected finite numbers. The parameters are those of step ", number - 1);
-  StepReport report{
-      .step = number, .samples = p.loader->samples_seen(), .loss = outcome.loss, .lr = lr};
+  if (!outcome.finite) {
+    const std::string what =
+        fmt::format("step {}: loss {}, gradient norm {}; expected finite numbers", number,
+                    outcome.loss, outcome.grad_norm);
+    event("alarm", "nonfinite: " + what);
+    CLS_CHECK(p.health->policy(Alarm::kNonfinite) != AlarmPolicy::kStop, GuardError, what,
+              ". The parameters are those of step ", number - 1);
+  }
+  const std::int64_t tokens = data.samples * p.plan.tokens_per_sample;
+  p.position = {
+      .step = number, .tokens = p.position.tokens + tokens, .samples = p.loader->samples_seen()};
+  StepReport report{.step = number,
+                    .tokens = p.position.tokens,
+                    .samples = p.position.samples,
+                    .loss = outcome.loss,
+                    .lr = lr};
   report.grad_norm = outcome.grad_norm;
   report.update_norm = outcome.update_norm;
-  p.tokens += data.samples * p.plan.tokens_per_sample;
-  report.tokens = p.tokens;
   report.sampled = number == 1 || number == p.plan.steps || number % p.plan.monitor_every == 0;
-  if (report.sampled) {
-    p.entropy->reduce(communicator_);
-    report.entropy = p.entropy->report();
-  }
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
-  const auto step_tokens = static_cast<double>(data.samples * p.plan.tokens_per_sample);
-  const ForwardCost cost = p.model->cost(p.plan.tokens_per_sample);
-  const double flops =
-      step_tokens * (3.0 * cost.matmul_flops_per_token + 3.5 * cost.attention_flops_per_token);
+  const double flops = static_cast<double>(tokens) * p.flops_per_token;
   report.step_ms = elapsed.count() * 1e3;
-  report.tokens_per_second = step_tokens / elapsed.count();
+  report.tokens_per_second = static_cast<double>(tokens) / elapsed.count();
   report.model_tflops = flops / elapsed.count() * 1e-12;
   report.fraction_of_peak = flops / elapsed.count() / p.peak_flops;
   report.peak_memory_bytes = static_cast<std::int64_t>(allocator(kCpu).stats().peak_bytes);
-  return report;
+  if (p.trace != nullptr) {
+    p.trace->span(fmt::format("step {}", number), "steps", start, std::chrono::steady_clock::now());
+    p.trace->span("backward", "backward", p.step->backward_times().begin,
+                  p.step->backward_times().end);
+    p.trace->buckets(p.reducer->trace());
+  }
+  judge(report);
+}
+
+void Trainer::judge(StepReport& report) {
+  Parts& p = *parts_;
+  HealthVerdict verdict;
+  if (report.sampled) {
+    p.entropy->reduce(communicator_);
+    report.entropy = p.entropy->report();
+    verdict = p.health->judge(report);
+    report.bands = verdict.bands;
+    report.alarms = verdict.active;
+  }
+  for (const auto& observer : p.observers) {
+    observer->on_step(report);
+  }
+  for (const std::string& text : verdict.events) {
+    event("alarm", text);
+  }
+  CLS_CHECK(verdict.stop.empty(), GuardError, "step ", report.step, ": ", verdict.stop,
+            " (monitor.on_alarm: stop)");
 }
 
 void Trainer::evaluate_now() {
@@ -186,7 +171,55 @@ void Trainer::evaluate_now() {
   EntropyTotals entropy(p.model->heads_per_layer());
   const EvaluationReport report = evaluate(*p.model, *p.data->validation(), p.plan.evaluate_samples,
                                            p.plan.micro_batch, communicator_, entropy);
-  p.notify([&](TrainingObserver& o) { o.on_evaluation(p.steps_done, report); });
+  p.last_evaluation = report;
+  p.last_evaluation_step = p.position.step;
+  for (const auto& observer : p.observers) {
+    observer->on_evaluation(p.position.step, report);
+  }
+  p.out_of_patience = recipe_.train.early_stop && !improves(report);
+  auto* language = dynamic_cast<LanguageModel*>(p.model.get());
+  if (!p.writes || language == nullptr || p.data->tokenizer() == nullptr) {
+    return;
+  }
+  for (const std::string& prompt : recipe_.evaluate.prompts) {
+    const GenerationOptions options{.max_tokens = 100,
+                                    .temperature = 0.8,
+                                    .stop_token = p.data->tokenizer()->eos_id(),
+                                    .vocab_size = p.data->tokenizer()->vocab_size()};
+    const std::vector<std::int32_t> tokens =
+        generate(*language, p.data->tokenizer()->encode(prompt), options);
+    log_.line(fmt::format("  {} | {}", prompt, p.data->tokenizer()->decode(tokens)));
+  }
+}
+
+bool Trainer::improves(const EvaluationReport& report) {
+  Parts& p = *parts_;
+  const bool by_bits = recipe_.train.early_stop->metric == Metric::kValBitsPerByte;
+  const double value = by_bits ? report.val_bits_per_byte : report.val_loss;
+  if (!p.best_evaluation || value < *p.best_evaluation) {
+    p.best_evaluation = value;
+    p.evaluations_without_gain = 0;
+  } else {
+    ++p.evaluations_without_gain;
+  }
+  return p.evaluations_without_gain < recipe_.train.early_stop->patience;
+}
+
+void Trainer::save_checkpoint() {
+  Parts& p = *parts_;
+  if (p.saver == nullptr) {
+    return;
+  }
+  Checkpoint checkpoint = make_checkpoint(recipe_, p.plan, p.position, p.model->parameters(),
+                                          *p.optimizer, p.data->tokenizer());
+  if (p.last_evaluation && p.last_evaluation_step == p.position.step) {
+    const bool by_bits = recipe_.checkpoint.keep_best == KeepBest::kValBitsPerByte;
+    checkpoint.score = by_bits ? p.last_evaluation->val_bits_per_byte : p.last_evaluation->val_loss;
+  }
+  p.saver->save(std::move(checkpoint));
+  for (const SavedCheckpoint& saved : p.saver->take_finished()) {
+    event("checkpoint", saved.file.path.string());
+  }
 }
 
 }  // namespace clausius

@@ -7,17 +7,14 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <vector>
+#include <string_view>
 
 #include "core/comm/communicator.h"
-#include "data/dataset.h"
 #include "data/loader.h"
-#include "data/objective.h"
 #include "train/log.h"
-#include "train/observer.h"
 #include "train/recipe.h"
-#include "train/run_plan.h"
-#include "train/train_step.h"
+#include "train/signals.h"
+#include "train/step_report.h"
 
 namespace clausius {
 
@@ -28,27 +25,35 @@ struct RunOptions {
   std::string resume;
   /// Write a checkpoint after this step and end; the schedule stays that of the whole run.
   std::optional<std::int64_t> stop_after;
-  /// Where to write a trace of backward and the gradient buckets.
+  /// Where to write a trace of backward and the gradient buckets; empty: none.
   std::filesystem::path trace;
 };
 
 class Trainer {
  public:
-  /// Builds data, model and optimizer. Collective. Errors: ConfigError, DataError, IoError.
+  /// Opens the run directory (rank 0), builds data, model and optimizer, and takes up a checkpoint. Collective.
+  /// Errors: ConfigError, DataError, IoError; the same on every rank.
   Trainer(const Recipe& recipe, const RunOptions& options, Communicator& communicator, Log& log);
   ~Trainer();
 
   /// Runs to the end, to stop_after, or to a stop signal. Collective.
   /// Value:   kDone, or kStoppedBySignal when a signal ended it after a checkpoint.
   /// Errors:  GuardError when loss or gradient are not finite, or an alarm's policy is stop; CommError.
-  ExitCode run();
+  [[nodiscard]] ExitCode run();
 
  private:
   struct Parts;
-  void build();
-  void open_run();
-  StepReport step(const LoadedStep& data);
+  void build_data();
+  void build_model();
+  void resume();
+  void open_observers();
+  void step(const LoadedStep& data);
+  void judge(StepReport& report);
   void evaluate_now();
+  void save_checkpoint();
+  [[nodiscard]] bool improves(const EvaluationReport& report);
+  void event(std::string_view name, std::string_view message);
+  [[nodiscard]] ExitCode finish(StopRequest stop);
 
   Recipe recipe_;
   RunOptions options_;

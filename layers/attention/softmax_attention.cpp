@@ -20,8 +20,11 @@ namespace {
 struct SoftmaxAttentionConfig {
   static constexpr std::string_view kDoc =
       "Softmax attention, causal, grouped heads, every head's entropy reported.";
-  static MixerTraits facts() {
-    return {.has_probabilities = true, .isolates_documents = true, .takes_rope = true};
+  [[nodiscard]] MixerTraits facts(const LayerShape& shape) const {
+    return {.has_probabilities = true,
+            .isolates_documents = true,
+            .takes_rope = true,
+            .rope_dim = head_dim.value_or(shape.head_dim)};
   }
 
   std::optional<std::int64_t> num_heads;
@@ -53,6 +56,12 @@ struct SoftmaxAttentionConfig {
     v.field("dropout", dropout,
             "share of the probabilities set to zero in training, after the entropy is taken",
             zero_to_one);
+  }
+  void validate(const ConfigCheck& check, const LayerShape& shape) const {
+    const std::int64_t query_heads = num_heads.value_or(shape.num_heads);
+    const std::int64_t key_heads = num_kv_heads.value_or(shape.num_kv_heads);
+    check.that(query_heads % key_heads == 0, "num_kv_heads", key_heads,
+               " does not divide num_heads ", query_heads);
   }
 };
 

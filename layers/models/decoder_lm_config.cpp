@@ -45,8 +45,8 @@ void DecoderLmConfig::visit(ConfigVisitor& v, const ModelContext& context) {
   v.field_in(per_layer, "position", position, "how the model knows positions");
   v.derived(
       "vocab_size", vocab_size,
-      [&] { return context.vocab_size > 0 ? std::optional(context.vocab_size) : std::nullopt; }, "the tokenizer's",
-      "rows of the embedding; more than the tokenizer's pads", at_least(2));
+      [&] { return context.vocab_size > 0 ? std::optional(context.vocab_size) : std::nullopt; },
+      "the tokenizer's", "rows of the embedding; more than the tokenizer's pads", at_least(2));
   v.field("tie_embeddings", tie_embeddings, "the head is the embedding");
   v.field("embedding_scale", embedding_scale,
           "multiplies the embedding; sqrt_dim = sqrt(model_dim)", positive);
@@ -79,15 +79,20 @@ void DecoderLmConfig::validate(const ConfigCheck& check, const ModelContext& con
     some_rotate = some_rotate || traits.rotates;
     check.that(!(traits.on_input && position.is_list()), "position", choice.kind(),
                " acts on the input of the model; it cannot stand in a per-layer pattern");
+    check.that(!traits.limited || context.context_length <= shape.context_length, "context_length",
+               choice.kind(), " positions end at ", shape.context_length,
+               ", and the data has rows of ", context.context_length, " tokens");
   }
   bool some_take = false;
   for (const Choice<SequenceMixer>& choice : mixer.choices()) {
-    some_take = some_take || choice.facts(shape).takes_rope;
+    const MixerTraits traits = choice.facts(shape);
+    some_take = some_take || traits.takes_rope;
+    check.that(!(some_rotate && traits.takes_rope) || traits.rope_dim % 2 == 0,
+               traits.rope_dim == shape.head_dim ? "head_dim" : "mixer",
+               "rope needs an even head_dim, not ", traits.rope_dim);
   }
   check.that(!some_rotate || some_take || !check.written("position"), "position",
              "no mixer of this model takes rope");
-  check.that(!(some_rotate && some_take) || shape.head_dim % 2 == 0, "head_dim",
-             "rope needs an even head_dim, not ", shape.head_dim);
   for (const Choice<Norm>& choice : norm.choices()) {
     check.warn_unless(choice.kind() != "none", "norm", "a model without norms may diverge");
   }

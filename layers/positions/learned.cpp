@@ -10,7 +10,7 @@ namespace {
 struct LearnedConfig {
   static constexpr std::string_view kDoc =
       "A learned vector for each position is added to the input.";
-  static PositionTraits facts() { return {.on_input = true}; }
+  static PositionTraits facts() { return {.on_input = true, .limited = true}; }
   void visit(ConfigVisitor& /*v*/, const LayerShape& /*shape*/) {}
 };
 

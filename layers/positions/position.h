@@ -17,6 +17,7 @@ namespace clausius {
 struct PositionTraits {
   bool on_input = false;  // acts on the model's input: once, not in a per-layer pattern
   bool rotates = false;   // gives mixers a rope table
+  bool limited = false;   // knows no position at or above the model's context_length
 };
 
 /// Either added to the input of the model, or a rotation that mixers apply to q and k. Kinds register themselves by name (recipe key

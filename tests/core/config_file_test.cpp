@@ -3,24 +3,17 @@
 #include "core/config_file.h"
 
 #include <fstream>
-#include <map>
 
 #include <gtest/gtest.h>
 
 #include "core/io/yaml.h"
+#include "tests/support/temporary_directory.h"
 
 namespace clausius {
 namespace {
 
 class ConfigFile : public testing::Test {
  protected:
-  ConfigFile()
-      : folder_(std::filesystem::path(testing::TempDir()) /
-                testing::UnitTest::GetInstance()->current_test_info()->name()) {
-    std::filesystem::create_directories(folder_);
-  }
-  ~ConfigFile() override { std::filesystem::remove_all(folder_); }
-
   void write(const std::string& name, const std::string& text) const {
     std::filesystem::create_directories((folder_ / name).parent_path());
     std::ofstream(folder_ / name) << text;
@@ -40,7 +33,8 @@ class ConfigFile : public testing::Test {
     }
   }
 
-  std::filesystem::path folder_;
+  const test::TemporaryDirectory temporary_;
+  const std::filesystem::path folder_ = temporary_.path();
 };
 
 TEST_F(ConfigFile, MapsMergeAndTheRestReplaces) {

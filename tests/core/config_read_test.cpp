@@ -395,7 +395,7 @@ TEST(ConfigRead, Messages) {
        "r.yaml:2:1: key 'tools': the pattern takes 1 layers without its rest of 2 each; there are "
        "4"},
       {"layers: 4\ntools: [{kind: hammer, repeat: rest}, {kind: hammer, repeat: rest}]",
-       "r.yaml:2:38: key 'tools.1': 'repeat: rest' may stand once in a pattern"},
+       "r.yaml:2:39: key 'tools.1': 'repeat: rest' may stand once in a pattern"},
       {"layers: 4\ntools: [{pattern: [{kind: hammer, repeat: rest}]}]",
        "r.yaml:2:35: key 'tools.0.pattern.0.repeat': 'rest' stands only in the outermost list"},
       {"layers: 4\ntools: [{kind: hammer, repeat: 0}]",

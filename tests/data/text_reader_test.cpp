@@ -96,12 +96,11 @@ TEST(TextReader, JsonlErrorsNameFileAndLine) {
     return error_of<DataError>([&] { (void)read(file, {}); });
   };
   const std::string at = (folder / "a.jsonl").native();
-  EXPECT_EQ(message("{\"text\": \"a\"}\n\n{\"text\": \"b\""), at + ":3: not a JSON object");
+  EXPECT_EQ(message("{\"text\": \"a\"}\n\n{\"text\": \"b\"").find(at + ":3: not valid JSON: "), 0U);
   EXPECT_EQ(message("[1]"), at + ":1: not a JSON object");
   EXPECT_EQ(message("{\"body\": \"a\"}"),
             at + ":1: no member \"text\"; set data.text_key to the member that holds the text");
-  EXPECT_EQ(message("{\"text\": 5}"),
-            at + ":1: member \"text\" is of type number; expected a string");
+  EXPECT_EQ(message("{\"text\": 5}"), at + ":1: member \"text\" is no string but 5");
 }
 
 TEST(TextReader, CompressedAndMissingFilesAreNamed) {

@@ -64,6 +64,7 @@ void help_recipe(const std::string& key) {
     const auto field = std::find_if(fields.begin(), fields.end(),
                                     [&](const FieldSchema& f) { return f.key == step; });
     std::vector<std::string_view> known;
+    known.reserve(fields.size());
     for (const FieldSchema& candidate : fields) {
       known.push_back(candidate.key);
     }
@@ -87,7 +88,8 @@ void help_recipe(const std::string& key) {
 class HelpCommand final : public Command {
  public:
   void declare(CLI::App& app) override {
-    app.require_subcommand(1);
+    app.require_subcommand(0, 1);
+    program_ = app.get_parent();
     layer_ = app.add_subcommand(
         "layer", "a mixer, norm, feed-forward, position, optimizer, schedule, data kind, ..");
     layer_->add_option("name", name_, "as a recipe writes it, like softmax")->required();
@@ -102,13 +104,16 @@ class HelpCommand final : public Command {
       help_layer(name_);
     } else if (op_->parsed()) {
       help_op(name_);
-    } else {
+    } else if (recipe_->parsed()) {
       help_recipe(name_);
+    } else {
+      std::cout << program_->help();
     }
     return ExitCode::kDone;
   }
 
  private:
+  CLI::App* program_ = nullptr;
   CLI::App* layer_ = nullptr;
   CLI::App* op_ = nullptr;
   CLI::App* recipe_ = nullptr;

@@ -2,7 +2,9 @@
 // The recipe section `monitor`: what is observed, and what happens when a head or the loss misbehaves.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -47,7 +49,8 @@ struct MonitorConfig {
   std::vector<Observable> observe = {Observable::kUpdateNorms};
 
   void visit(ConfigVisitor& v) {
-    v.field("every", every, "between written samples; entropy and max_logit are always taken");
+    v.field("every", every, "between written samples; entropy and max_logit are always taken",
+            positive);
     v.field("collapse_below", collapse_below,
             "normalised entropy of a head that counts as collapsed", zero_to_one);
     v.field("overload_above", overload_above,
@@ -64,6 +67,18 @@ struct MonitorConfig {
     v.field("band_reference", band_reference,
             "attainable: ln of the visible keys; observed: the largest head of the sample");
     v.field("observe", observe, "what else is observed");
+  }
+  void validate(const ConfigCheck& check) const {
+    check.that(collapse_below < overload_above, "collapse_below", collapse_below,
+               " is not below overload_above ", overload_above);
+    check.that(std::is_sorted(bands.begin(), bands.end(), std::less_equal<>()), "bands",
+               "borders must rise");
+    if (const auto* policies = std::get_if<std::map<Alarm, AlarmPolicy>>(&on_alarm)) {
+      const auto nonfinite = policies->find(Alarm::kNonfinite);
+      check.that(nonfinite == policies->end() || nonfinite->second != AlarmPolicy::kLog,
+                 "on_alarm.nonfinite",
+                 "a value that is not finite cannot only be logged; use stop");
+    }
   }
 };
 

@@ -5,7 +5,7 @@ struct Gelu {
   // (1 + tanh u) / 2 = sigmoid(2 u): one exponential, and no cancellation where tanh u is near -1.
   template <class L>
   static L twice_inner(L x) {
-    return x * mul_add(x * x, L(0.07135481282635), L(1.5957691216057308));
+    return x * mul_add(x * x, L(0.071354816272600249), L(1.5957691216057308));
   }
   // Beyond +-1000 nothing changes, and infinities would meet zeros.
   template <class L>
@@ -16,7 +16,7 @@ struct Gelu {
   static L derivative(L unbounded) {
     const L x = max(min(unbounded, L(1000)), L(-1000));
     const L p = sigmoid(twice_inner(x));
-    const L slope = mul_add(x * x, L(0.21406443847905), L(1.5957691216057308));
+    const L slope = mul_add(x * x, L(0.21406444881780074), L(1.5957691216057308));
     return mul_add(x * slope, p * (L(1) - p), p);
   }
 };

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// Health of a run: bands of head entropy, and alarms that are raised and cleared.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "train/monitor/monitor_config.h"
+#include "train/step_report.h"
+
+namespace clausius {
+
+struct HealthVerdict {
+  std::vector<double> bands;        // share of heads per band, lowest first; empty without heads
+  std::vector<std::string> active;  // alarms that are raised now
+  std::vector<std::string> events;  // raised or cleared by this sample
+  /// What stopped the run by policy; empty: go on.
+  std::string stop;
+};
+
+/// Judges sampled steps. Every rank judges the same reduced numbers, so all come to the same verdict.
+class HealthMonitor {
+ public:
+  explicit HealthMonitor(MonitorConfig config);
+  [[nodiscard]] HealthVerdict judge(const StepReport& report);
+  /// What to do about loss or gradients that are not finite: stop unless the recipe names another policy.
+  [[nodiscard]] AlarmPolicy policy(Alarm alarm) const;
+
+ private:
+  struct Track {
+    std::int64_t bad = 0;   // samples in a row with the condition
+    std::int64_t good = 0;  // and without it
+    bool raised = false;
+    Alarm alarm = Alarm::kCollapse;
+    std::string text;
+  };
+  /// Running mean and variance of one quantity, forgetting over about 100 samples.
+  struct Running {
+    double mean = 0;
+    double variance = 0;
+    std::int64_t count = 0;
+  };
+
+  void observe(const std::string& key,
+               Alarm alarm,
+               bool condition,
+               const std::string& text,
+               HealthVerdict& verdict);
+  void judge_heads(const StepReport& report, HealthVerdict& verdict);
+  void judge_spike(const std::string& name, double value, HealthVerdict& verdict);
+  [[nodiscard]] std::vector<double> bands_of(const EntropyReport& report) const;
+
+  MonitorConfig config_;
+  std::map<std::string, Track> tracks_;
+  std::map<std::string, Running> running_;
+};
+
+}  // namespace clausius

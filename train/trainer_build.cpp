@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+// Building a run: directory, data, model, what a checkpoint holds, observers.
+#include <functional>
+
+#include <fmt/format.h>
+
+#include "core/checked.h"
+#include "core/error.h"
+#include "core/io/atomic_file.h"
+#include "core/parallel.h"
+#include "train/console.h"
+#include "train/environment.h"
+#include "train/machine.h"
+#include "train/metrics_log.h"
+#include "train/monitor/entropy_file.h"
+#include "train/recipe_changes.h"
+#include "train/trainer_parts.h"
+
+namespace clausius {
+namespace {
+
+// What rank 0 found out alone, told to the others: the error of one must be the error of all.
+std::string on_rank_0(Communicator& communicator, const std::function<std::string()>& work) {
+  std::string text;
+  if (communicator.rank() == 0) {
+    text = work();
+  }
+  return communicator.broadcast_text(std::move(text), 0, "start of the run");
+}
+
+}  // namespace
+
+void Trainer::build_data() {
+  Parts& p = *parts_;
+  const std::string checkpoint = on_rank_0(communicator_, [&] {
+    p.opened = open_run_directory(options_.directory, options_.resume);
+    return p.opened->checkpoint ? p.opened->checkpoint->path.string() : std::string();
+  });
+  p.files.directory = std::filesystem::absolute(options_.directory).lexically_normal();
+  DataContext context{.seed = static_cast<std::uint64_t>(recipe_.seed),
+                      .cache_folder = p.files.directory};
+  if (!checkpoint.empty()) {
+    p.checkpoint = read_checkpoint(checkpoint);
+    const auto tokenizer = p.checkpoint->texts.find("tokenizer");
+    context.tokenizer_json = tokenizer != p.checkpoint->texts.end() ? tokenizer->second : "";
+  }
+  // Rank 0 first: where a token store has to be built, the others find it finished.
+  if (p.writes) {
+    p.data = recipe_.data.make(context);
+  }
+  communicator_.barrier("data");
+  if (!p.writes) {
+    p.data = recipe_.data.make(context);
+  }
+  recipe_.tokenizer_vocab_size = p.data->facts().vocab_size;
+}
+
+void Trainer::build_model() {
+  Parts& p = *parts_;
+  p.plan = plan_run(recipe_, p.data->facts(), communicator_.size(), communicator_.cores_per_rank());
+  if (p.checkpoint) {
+    // The same bits need the same split: what was `auto` then stays what it became.
+    const auto value = [&](const char* name) {
+      return std::get<std::int64_t>(p.checkpoint->values.at(name));
+    };
+    if (recipe_.parallel.threads.is_auto()) {
+      p.plan.threads = narrow<int>(value("threads"));
+    }
+    if (recipe_.train.micro_batch.is_auto()) {
+      p.plan.micro_batch = value("micro_batch");
+    }
+    if (p.plan.threads != value("threads") || p.plan.micro_batch != value("micro_batch") ||
+        p.plan.ranks != value("ranks")) {
+      log_.warn(
+          fmt::format("the checkpoint is of {} ranks, {} threads, micro-batch {}; this run has {}, "
+                      "{}, {}: the same curve, but not "
+                      "the same bits",
+                      value("ranks"), value("threads"), value("micro_batch"), p.plan.ranks,
+                      p.plan.threads, p.plan.micro_batch));
+    }
+  }
+  set_num_threads(p.plan.threads);
+  p.model = recipe_.model.make(recipe_.model_context());
+  p.model->parameters().allocate_gradients();
+  p.objective = recipe_.objective.make();
+  p.optimizer = recipe_.optimizer.make(p.model->parameters());
+  p.schedule = recipe_.schedule.make(p.plan.run);
+  p.reducer =
+      std::make_unique<GradientReducer>(p.model->parameters(), communicator_, p.plan.bucket_bytes);
+  p.step =
+      std::make_unique<TrainStep>(*p.model, *p.optimizer, *p.reducer, communicator_,
+                                  TrainStepOptions{.seed = static_cast<std::uint64_t>(recipe_.seed),
+                                                   .clip_norm = recipe_.train.clip_norm,
+                                                   .recompute = recipe_.train.recompute});
+  p.entropy = std::make_unique<EntropyTotals>(p.model->heads_per_layer());
+  p.health = std::make_unique<HealthMonitor>(recipe_.monitor);
+  const ForwardCost cost = p.model->cost(p.plan.tokens_per_sample);
+  p.flops_per_token = 3.0 * cost.matmul_flops_per_token + 3.5 * cost.attention_flops_per_token;
+  p.peak_flops = communicator_.all_reduce(measure_gemm_peak(p.model->parameters().compute_dtype()),
+                                          ReduceOp::kSum, "peak");
+}
+
+void Trainer::resume() {
+  Parts& p = *parts_;
+  if (p.checkpoint) {
+    const Recipe before = parse_recipe(p.checkpoint->texts.at("recipe"),
+                                       "the recipe of the checkpoint", p.files.directory);
+    check_resumable(before, recipe_, p.checkpoint->step, p.plan.run);
+    restore_parameters(*p.checkpoint, p.model->parameters());
+    restore_optimizer(*p.checkpoint, *p.optimizer, p.model->parameters());
+    p.position = {.step = p.checkpoint->step,
+                  .tokens = p.checkpoint->tokens,
+                  .samples = p.checkpoint->samples};
+    p.checkpoint.reset();
+  }
+  p.loader = std::make_unique<Loader>(p.data->train(),
+                                      LoaderPlan{.batch_samples = p.plan.batch_samples,
+                                                 .micro_batch = p.plan.micro_batch,
+                                                 .rank = communicator_.rank(),
+                                                 .ranks = communicator_.size(),
+                                                 .prefetch = recipe_.data.facts().prefetch,
+                                                 .first_sample = p.position.samples,
+                                                 .end_sample = p.plan.end_sample});
+}
+
+void Trainer::open_observers() {
+  Parts& p = *parts_;
+  if (!options_.trace.empty()) {
+    p.trace = std::make_unique<Trace>(communicator_.rank());
+    p.trace_file = options_.trace;
+    if (communicator_.rank() > 0) {
+      p.trace_file += fmt::format(".rank{}", communicator_.rank());
+    }
+  }
+  if (!p.writes) {
+    return;
+  }
+  const bool resumed = p.position.step > 0;
+  log_.open(p.files.log());
+  for (const std::string& note : p.opened->notes) {
+    log_.warn(note);
+  }
+  if (p.opened->resumed && !resumed) {
+    log_.warn("no checkpoint to go on from: starting at step 0 again");
+  }
+  for (const auto& moved : set_aside_later_checkpoints(p.files.checkpoints(), p.position.step)) {
+    log_.warn("set aside " + moved.string());
+  }
+  write_file_atomically(p.files.recipe(), to_yaml(recipe_));
+  write_file_atomically(p.files.environment(), environment_json(communicator_, p.plan));
+  const CheckpointConfig& checkpoint = recipe_.checkpoint;
+  const auto* keep = std::get_if<std::int64_t>(&checkpoint.keep_last);
+  p.saver = std::make_unique<CheckpointSaver>(
+      p.files.checkpoints(),
+      CheckpointPolicy{.keep_last = keep != nullptr ? std::optional(*keep) : std::nullopt,
+                       .keep_best = checkpoint.keep_best && p.data->validation() != nullptr,
+                       .asynchronous = checkpoint.asynchronous});
+  p.observers.push_back(std::make_unique<Console>(log_, p.position.step, p.plan.steps));
+  p.observers.push_back(std::make_unique<MetricsLog>(p.files.metrics(), resumed));
+  p.observers.push_back(std::make_unique<EntropyFile>(p.files.entropy(), p.model->heads_per_layer(),
+                                                      resumed ? p.position.step : -1));
+  log_.line(p.data->summary());
+  log_.line(fmt::format(
+      "{} parameters; {} steps of {} samples of {} tokens; micro-batch {}; {} rank{} of {} "
+      "thread{}; {} buckets, {}",
+      format_count(static_cast<double>(p.model->parameters().num_parameters())), p.plan.steps,
+      p.plan.batch_samples, p.plan.tokens_per_sample, p.plan.micro_batch, communicator_.size(),
+      communicator_.size() == 1 ? "" : "s", p.plan.threads, p.plan.threads == 1 ? "" : "s",
+      p.reducer->num_buckets(), communicator_.description()));
+}
+
+}  // namespace clausius

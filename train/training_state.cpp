@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a checkpoint of a run holds, under which names.
+#include "train/training_state.h"
+
+#include <set>
+
+#include "core/error.h"
+#include "core/version.h"
+#include "train/run_directory.h"
+
+namespace clausius {
+
+Checkpoint make_checkpoint(const Recipe& recipe,
+                           const RunPlan& plan,
+                           const RunPosition& position,
+                           ParameterStore& parameters,
+                           Optimizer& optimizer,
+                           const Tokenizer* tokenizer) {
+  Checkpoint checkpoint;
+  checkpoint.step = position.step;
+  checkpoint.tokens = position.tokens;
+  checkpoint.samples = position.samples;
+  checkpoint.values["threads"] = std::int64_t{plan.threads};
+  checkpoint.values["micro_batch"] = plan.micro_batch;
+  checkpoint.values["ranks"] = std::int64_t{plan.ranks};
+  checkpoint.values["vocab_size"] = recipe.tokenizer_vocab_size;
+  checkpoint.values["version"] = std::string(kVersion);
+  checkpoint.values["commit"] = std::string(kCommit);
+  checkpoint.texts["recipe"] = to_yaml(recipe);
+  if (tokenizer != nullptr) {
+    checkpoint.texts["tokenizer"] = tokenizer->to_json();
+  }
+  checkpoint.aliases = parameters.aliases();
+  for (Parameter& parameter : parameters.parameters()) {
+    checkpoint.tensors.push_back({parameter.path(), TensorRole::kParameter, parameter.master()});
+  }
+  // Moments by parameter, not as flat buffers: another layout (padding, order) still reads them.
+  for (const OptimizerState& state : optimizer.state()) {
+    for (const Parameter& parameter : parameters.parameters()) {
+      const Tensor part =
+          state.values.slice(0, parameter.offset(), parameter.offset() + parameter.numel());
+      checkpoint.tensors.push_back({state.name + "/" + parameter.path(), TensorRole::kOptimizer,
+                                    part.reshape(parameter.shape())});
+    }
+  }
+  return checkpoint;
+}
+
+namespace {
+
+void restore(const Checkpoint& checkpoint,
+             TensorRole role,
+             const std::string& name,
+             Tensor target) {
+  const Tensor stored = checkpoint.find(role, name);
+  CLS_CHECK(stored.defined(), DataError, "the checkpoint of step ", checkpoint.step,
+            " has no tensor '", name, "'");
+  CLS_CHECK(stored.shape() == target.shape(), DataError, "tensor '", name,
+            "' of the checkpoint has shape ", stored.shape(), "; the model's has ", target.shape());
+  target.copy_from(stored);
+}
+
+}  // namespace
+
+void restore_parameters(const Checkpoint& checkpoint, ParameterStore& parameters) {
+  for (Parameter& parameter : parameters.parameters()) {
+    restore(checkpoint, TensorRole::kParameter, parameter.path(), parameter.master());
+  }
+  for (const CheckpointTensor& tensor : checkpoint.tensors) {
+    CLS_CHECK(tensor.role != TensorRole::kParameter || parameters.find(tensor.name) != nullptr,
+              DataError, "parameter '", tensor.name,
+              "' of the checkpoint has no place in the model");
+  }
+  parameters.refresh_compute_copy();
+}
+
+void restore_optimizer(const Checkpoint& checkpoint,
+                       Optimizer& optimizer,
+                       const ParameterStore& parameters) {
+  for (const OptimizerState& state : optimizer.state()) {
+    for (const Parameter& parameter : parameters.parameters()) {
+      const Tensor part =
+          state.values.slice(0, parameter.offset(), parameter.offset() + parameter.numel());
+      restore(checkpoint, TensorRole::kOptimizer, state.name + "/" + parameter.path(),
+              part.reshape(parameter.shape()));
+    }
+  }
+}
+
+LanguageModel& LoadedModel::language_model() const {
+  auto* language = dynamic_cast<LanguageModel*>(model.get());
+  CLS_CHECK(language != nullptr, ConfigError, path.string(), ": model kind '", recipe.model.kind(),
+            "' does not predict tokens");
+  return *language;
+}
+
+LoadedModel load_model(const std::filesystem::path& file_or_run,
+                       const std::vector<std::string>& overrides) {
+  LoadedModel loaded;
+  loaded.path = find_checkpoint(file_or_run);
+  const Checkpoint checkpoint = read_checkpoint(loaded.path, {.optimizer = false});
+  const auto recipe = checkpoint.texts.find("recipe");
+  CLS_CHECK(recipe != checkpoint.texts.end(), DataError, loaded.path.string(), ": holds no recipe");
+  loaded.recipe = parse_recipe(recipe->second, "the recipe in " + loaded.path.string(),
+                               std::filesystem::current_path(), overrides);
+  const auto vocabulary = checkpoint.values.find("vocab_size");
+  if (vocabulary != checkpoint.values.end()) {
+    loaded.recipe.tokenizer_vocab_size = std::get<std::int64_t>(vocabulary->second);
+  }
+  const auto tokenizer = checkpoint.texts.find("tokenizer");
+  if (tokenizer != checkpoint.texts.end()) {
+    loaded.tokenizer = Tokenizer::from_json(tokenizer->second);
+  }
+  loaded.step = checkpoint.step;
+  loaded.model = loaded.recipe.model.make(loaded.recipe.model_context());
+  restore_parameters(checkpoint, loaded.model->parameters());
+  return loaded;
+}
+
+}  // namespace clausius

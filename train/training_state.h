@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// Between a run's parts and its checkpoints.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "data/tokenizer/tokenizer.h"
+#include "layers/models/model.h"
+#include "optim/optimizer.h"
+#include "train/checkpoint.h"
+#include "train/recipe.h"
+#include "train/run_plan.h"
+
+namespace clausius {
+
+/// Where a run stands besides its tensors.
+struct RunPosition {
+  std::int64_t step = 0;
+  std::int64_t tokens = 0;
+  std::int64_t samples = 0;
+};
+
+/// A view of everything the run needs to go on: the tensors share memory with model and optimizer.
+[[nodiscard]] Checkpoint make_checkpoint(const Recipe& recipe,
+                                         const RunPlan& plan,
+                                         const RunPosition& position,
+                                         ParameterStore& parameters,
+                                         Optimizer& optimizer,
+                                         const Tokenizer* tokenizer);
+
+/// Copies the checkpoint's parameters into the store, by name.
+/// Errors: DataError naming a parameter that is missing, unknown, or of another shape.
+void restore_parameters(const Checkpoint& checkpoint, ParameterStore& parameters);
+/// The same for the optimizer's state.
+void restore_optimizer(const Checkpoint& checkpoint,
+                       Optimizer& optimizer,
+                       const ParameterStore& parameters);
+
+/// A trained model by itself, for evaluation and generation.
+struct LoadedModel {
+  Recipe recipe;
+  std::unique_ptr<Tokenizer> tokenizer;  // null where the data had none
+  std::unique_ptr<Model> model;
+  std::int64_t step = 0;
+  std::filesystem::path path;
+
+  /// Errors: ConfigError when the model is none that predicts tokens.
+  [[nodiscard]] LanguageModel& language_model() const;
+};
+
+/// Reads recipe, tokenizer and parameters of a checkpoint (or of a run's newest). `overrides` change the recipe.
+/// Errors: IoError, DataError, ConfigError.
+[[nodiscard]] LoadedModel load_model(const std::filesystem::path& file_or_run,
+                                     const std::vector<std::string>& overrides = {});
+
+}  // namespace clausius
