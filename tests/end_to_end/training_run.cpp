@@ -9,6 +9,8 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/support/op_case.h"
+
 namespace clausius::test {
 namespace {
 
@@ -37,13 +39,17 @@ Environment environment_of(int ranks) {
 
 }  // namespace
 
-TrainingRun::TrainingRun(const std::vector<std::string>& overrides, int ranks) {
+TrainingRun::TrainingRun(const std::vector<std::string>& arguments, int ranks) {
+  again(arguments, ranks);
+}
+
+void TrainingRun::again(const std::vector<std::string>& arguments, int ranks) {
   std::vector<std::string> command = launcher_of(ranks);
   const std::filesystem::path recipe =
       std::filesystem::path(CLS_SOURCE_DIR) / "recipes" / "tiny_cpu.yaml";
   command.insert(command.end(), {CLS_PROGRAM, "train", recipe.string(), "--run",
                                  directory().string(), "parallel.threads=1"});
-  command.insert(command.end(), overrides.begin(), overrides.end());
+  command.insert(command.end(), arguments.begin(), arguments.end());
   process_ = run_process(command, environment_of(ranks), kLimit);
 }
 
@@ -67,18 +73,43 @@ std::vector<Json> TrainingRun::steps() const {
   return steps;
 }
 
-Json without_clock(const Json& line) {
+Checkpoint TrainingRun::checkpoint(std::int64_t step) const {
+  return read_checkpoint(checkpoint_path(directory() / "checkpoints", step));
+}
+
+std::vector<std::string> record_of(const TrainingRun& run) {
   constexpr std::array<std::string_view, 6> kClock = {"wall_time",         "step_ms",
                                                       "tokens_per_second", "peak_memory_bytes",
                                                       "model_tflops",      "fraction_of_peak"};
-  Json rest;
-  for (const auto& [key, value] : line.object()) {
-    const bool event_text = key == "message";  // names the run directory
-    if (!event_text && std::find(kClock.begin(), kClock.end(), key) == kClock.end()) {
-      rest.set(key, value);
+  EXPECT_EQ(run.process().exit_code, 0) << run.process().output;
+  std::vector<std::string> record;
+  for (const Json& line : run.metrics()) {
+    if (line.find("event") != nullptr) {
+      continue;
     }
+    Json rest;
+    for (const auto& [key, value] : line.object()) {
+      if (std::find(kClock.begin(), kClock.end(), key) == kClock.end()) {
+        rest.set(key, value);
+      }
+    }
+    record.push_back(rest.dump());
   }
-  return rest;
+  return record;
+}
+
+void expect_same_checkpoint(const Checkpoint& got,
+                            const Checkpoint& want,
+                            const std::string& what) {
+  EXPECT_EQ(got.step, want.step) << what;
+  EXPECT_EQ(got.tokens, want.tokens) << what;
+  EXPECT_EQ(got.samples, want.samples) << what;
+  ASSERT_EQ(got.tensors.size(), want.tensors.size()) << what;
+  for (const CheckpointTensor& tensor : want.tensors) {
+    const Tensor other = got.find(tensor.role, tensor.name);
+    ASSERT_TRUE(other.defined()) << what << ": " << tensor.name;
+    expect_bits_equal(other, tensor.value, what + ": " + tensor.name);
+  }
 }
 
 void expect_same_losses(const std::vector<Json>& got,
