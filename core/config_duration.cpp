@@ -68,8 +68,8 @@ std::int64_t Duration::in_steps(const Run& run) const {
 std::string to_string(const Duration& duration) {
   const bool whole =
       duration.amount == std::floor(duration.amount) && std::abs(duration.amount) < 1e15;
-  const std::string number = whole ? std::to_string(static_cast<std::int64_t>(duration.amount))
-                                   : ConfigNode::number(duration.amount).text;
+  std::string number = whole ? std::to_string(static_cast<std::int64_t>(duration.amount))
+                             : ConfigNode::number(duration.amount).text;
   switch (duration.unit) {
     case Unit::kSteps:
       return number;
@@ -110,7 +110,7 @@ ConfigNode ConfigType<Duration>::write(const Duration& value) {
 }
 
 TypeSchema ConfigType<Duration>::describe(const Constraint& range) {
-  return {.kind = TypeSchema::Kind::kDuration, .range = range};
+  return type_schema(TypeSchema::Kind::kDuration, range);
 }
 
 }  // namespace clausius

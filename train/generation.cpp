@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <numeric>
 
 #include "core/checked.h"
@@ -34,6 +35,14 @@ void check_options(const GenerationOptions& options) {
   CLS_CHECK(options.top_k >= 0, ConfigError, "top_k ", options.top_k, "; expected 0 (all) or more");
   CLS_CHECK(options.top_p > 0 && options.top_p <= 1, ConfigError, "top_p ", options.top_p,
             "; expected more than 0, at most 1");
+}
+
+// The last token is never read, so it may lie one beyond the longest sequence.
+std::int64_t tokens_left(const LanguageModel& model, std::int64_t length, std::int64_t wanted) {
+  const std::optional<std::int64_t> longest = model.longest_sequence();
+  CLS_CHECK(!longest || length <= *longest, ConfigError, "the prompt has ", length,
+            " tokens; the model was trained with learned positions for ", *longest);
+  return longest ? std::min(wanted, *longest + 1 - length) : wanted;
 }
 
 }  // namespace
@@ -85,13 +94,16 @@ std::vector<std::int32_t> generate(LanguageModel& model,
   CLS_CHECK(!prompt.empty(), ConfigError,
             "an empty prompt has no next token; give at least one token");
   const auto length = static_cast<std::int64_t>(prompt.size());
-  const std::unique_ptr<GenerationState> state = model.start(1, length + options.max_tokens);
+  const std::int64_t count = tokens_left(model, length, options.max_tokens);
+  const std::unique_ptr<GenerationState> state = model.start(1, length + count);
   std::vector<std::int32_t> tokens;
   Tensor input = Tensor::from(prompt, {1, length});
-  while (static_cast<std::int64_t>(tokens.size()) < options.max_tokens) {
-    const Tensor logits = model.next_logits(input, *state);
-    const std::int32_t token =
-        sample_token(logits.select(0, 0), options, static_cast<std::int64_t>(tokens.size()));
+  while (std::ssize(tokens) < count) {
+    Tensor logits_V = model.next_logits(input, *state).select(0, 0);
+    if (options.vocab_size > 0 && options.vocab_size < logits_V.size(0)) {
+      logits_V = logits_V.slice(0, 0, options.vocab_size);
+    }
+    const std::int32_t token = sample_token(logits_V, options, std::ssize(tokens));
     if (options.stop_token == token) {
       break;
     }

@@ -25,6 +25,8 @@ struct GenerationOptions {
   std::uint64_t seed = 0;
   /// Ends the text when it is drawn.
   std::optional<std::int32_t> stop_token{};
+  /// Only ids below it, where the model has rows that stand for nothing; 0 = all.
+  std::int64_t vocab_size = 0;
 };
 
 /// Picks a token: logits / temperature, top_k, then top_p, then one uniform number from (seed, position).
@@ -34,7 +36,9 @@ struct GenerationOptions {
                                         std::int64_t position);
 
 /// Continues `prompt`, which must not be empty. `on_token` sees each new token at once. Keys and values (or states) are kept, so the cost
-/// of a token does not include the ones before it beyond attention itself.
+/// of a token does not include the ones before it beyond attention itself. Ends early at the stop token, and where the model can read
+/// no longer sequence.
+/// Errors:  ConfigError when the prompt alone is too long for the model; DataError for a token outside its vocabulary.
 [[nodiscard]] std::vector<std::int32_t> generate(
     LanguageModel& model,
     const std::vector<std::int32_t>& prompt,

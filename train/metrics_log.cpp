@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "core/io/json.h"
+#include "train/monitor/head_table.h"
 
 namespace clausius {
 namespace {
@@ -51,19 +52,6 @@ std::string finish(Json line) {
   return line.dump();
 }
 
-// [layer][head]; layers without probabilities are null.
-Json head_table(const EntropyReport& report, double HeadEntropy::*member) {
-  Json table{Json::Array{}};
-  for (const std::vector<HeadEntropy>& heads : report) {
-    Json row;
-    for (const HeadEntropy& head : heads) {
-      row.push(head.*member);
-    }
-    table.push(row);
-  }
-  return table;
-}
-
 }  // namespace
 
 MetricsLog::MetricsLog(const std::filesystem::path& file, bool resume)
@@ -93,9 +81,10 @@ void MetricsLog::on_step(const StepReport& report) {
     }
     line.set("aux_losses", losses);
   }
-  line.set("entropy_mean", head_table(report.entropy, &HeadEntropy::entropy_nats));
-  line.set("entropy_normalized", head_table(report.entropy, &HeadEntropy::entropy_normalized));
-  line.set("max_logit", head_table(report.entropy, &HeadEntropy::max_logit));
+  line.set("entropy_mean", to_json(head_table(report.entropy, &HeadEntropy::entropy_nats)));
+  line.set("entropy_normalized",
+           to_json(head_table(report.entropy, &HeadEntropy::entropy_normalized)));
+  line.set("max_logit", to_json(head_table(report.entropy, &HeadEntropy::max_logit)));
   if (!report.bands.empty()) {
     Json bands;
     for (const double share : report.bands) {

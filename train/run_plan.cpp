@@ -42,19 +42,22 @@ void plan_length(RunPlan& plan, const TrainConfig& train, const DataFacts& data)
               .tokens_per_step = static_cast<double>(tokens_per_step)};
 }
 
-std::int64_t evaluate_samples_of(const EvaluateConfig& evaluate,
-                                 const DataFacts& data,
-                                 std::int64_t tokens_per_sample) {
+}  // namespace
+
+std::int64_t evaluation_samples(const EvaluateConfig& evaluate, const DataFacts& data) {
   if (const auto* count = std::get_if<std::int64_t>(&evaluate.samples)) {
     return *count;
   }
   if (std::get<SampleCount>(evaluate.samples) == SampleCount::kAll) {
     return data.validation_samples;
   }
-  return std::min(data.validation_samples, div_ceil(kEvaluateTokens, tokens_per_sample));
+  return std::min(data.validation_samples, div_ceil(kEvaluateTokens, data.context_length));
 }
 
-}  // namespace
+std::int64_t micro_batch_of(const TrainConfig& train, std::int64_t context_length) {
+  return train.micro_batch.value_or(
+      std::max<std::int64_t>(1, kMicroBatchTokens / std::max<std::int64_t>(1, context_length)));
+}
 
 RunPlan plan_run(const Recipe& recipe, const DataFacts& data, int ranks, int cores_per_rank) {
   RunPlan plan;
@@ -66,9 +69,7 @@ RunPlan plan_run(const Recipe& recipe, const DataFacts& data, int ranks, int cor
             "train.batch_samples)");
   plan_length(plan, recipe.train, data);
   const std::int64_t rank_samples = div_ceil<std::int64_t>(plan.batch_samples, ranks);
-  const std::int64_t fitting =
-      std::max<std::int64_t>(1, kMicroBatchTokens / std::max<std::int64_t>(1, data.context_length));
-  plan.micro_batch = std::min(rank_samples, recipe.train.micro_batch.value_or(fitting));
+  plan.micro_batch = std::min(rank_samples, micro_batch_of(recipe.train, data.context_length));
   plan.threads = narrow<int>(recipe.parallel.threads.value_or(cores_per_rank));
   plan.bucket_bytes = recipe.parallel.bucket_bytes.value_or(kBucketBytes);
   const auto at_least_one = [&](const Duration& duration) {
@@ -77,7 +78,7 @@ RunPlan plan_run(const Recipe& recipe, const DataFacts& data, int ranks, int cor
   plan.monitor_every = at_least_one(recipe.monitor.every);
   plan.checkpoint_every = at_least_one(recipe.checkpoint.every);
   plan.evaluate_every = at_least_one(recipe.evaluate.every.value_or(recipe.checkpoint.every));
-  plan.evaluate_samples = evaluate_samples_of(recipe.evaluate, data, data.context_length);
+  plan.evaluate_samples = evaluation_samples(recipe.evaluate, data);
   plan.check_every = recipe.parallel.check_every ? at_least_one(*recipe.parallel.check_every) : 0;
   return plan;
 }

@@ -35,4 +35,10 @@ struct RunPlan {
                                int ranks,
                                int cores_per_rank);
 
+/// How many validation samples `evaluate.samples` means.
+[[nodiscard]] std::int64_t evaluation_samples(const EvaluateConfig& evaluate,
+                                              const DataFacts& data);
+/// Samples of one forward pass at most: what the recipe says, or as many as run at full speed.
+[[nodiscard]] std::int64_t micro_batch_of(const TrainConfig& train, std::int64_t context_length);
+
 }  // namespace clausius

@@ -182,8 +182,10 @@ void Trainer::evaluate_now() {
     return;
   }
   for (const std::string& prompt : recipe_.evaluate.prompts) {
-    const GenerationOptions options{
-        .max_tokens = 100, .temperature = 0.8, .stop_token = p.data->tokenizer()->eos_id()};
+    const GenerationOptions options{.max_tokens = 100,
+                                    .temperature = 0.8,
+                                    .stop_token = p.data->tokenizer()->eos_id(),
+                                    .vocab_size = p.data->tokenizer()->vocab_size()};
     const std::vector<std::int32_t> tokens =
         generate(*language, p.data->tokenizer()->encode(prompt), options);
     log_.line(fmt::format("  {} | {}", prompt, p.data->tokenizer()->decode(tokens)));

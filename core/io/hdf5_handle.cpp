@@ -15,6 +15,17 @@ std::recursive_mutex& library_mutex() {
   return mutex;
 }
 
+// HDF5 packs the system's words among descriptors, addresses and dates: where they are there, they say it all.
+std::string plain(std::string_view text) {
+  constexpr std::string_view kSystem = "error message = '";
+  const std::size_t at = text.find(kSystem);
+  if (at == std::string_view::npos) {
+    return std::string(text.substr(0, text.find('\n')));
+  }
+  text.remove_prefix(at + kSystem.size());
+  return std::string(text.substr(0, text.find('\'')));
+}
+
 struct Reasons {
   std::string first;  // of the innermost call: what really happened
   std::string last;   // of the outermost
@@ -24,7 +35,7 @@ struct Reasons {
 herr_t collect(unsigned /*index*/, const H5E_error2_t* record, void* context) noexcept {
   try {
     auto& reasons = *static_cast<Reasons*>(context);
-    const char* text = record->desc != nullptr ? record->desc : "";
+    const std::string text = plain(record->desc != nullptr ? record->desc : "");
     if (reasons.first.empty()) {
       reasons.first = text;
     }

@@ -2,6 +2,7 @@
 // Construction and forward passes of decoder_lm.
 #include "layers/models/decoder_lm.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "autograd/recompute.h"
@@ -204,6 +205,13 @@ ForwardCost DecoderLm::cost(std::int64_t context_length) const {
     cost.attention_flops_per_token += layer.block->mixer().mixing_flops_per_token(context_length);
   }
   return cost;
+}
+
+std::optional<std::int64_t> DecoderLm::longest_sequence() const {
+  const bool learned =
+      std::any_of(store_.parameters().begin(), store_.parameters().end(),
+                  [](const Parameter& parameter) { return parameter.role() == Role::kPosition; });
+  return learned ? std::optional(context_length_) : std::nullopt;
 }
 
 Tensor DecoderLm::head_logits(const Tensor& x) {

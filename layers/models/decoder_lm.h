@@ -74,6 +74,7 @@ class DecoderLm final : public LanguageModel {
   [[nodiscard]] ForwardCost cost(std::int64_t context_length) const override;
   [[nodiscard]] std::int64_t vocab_size() const override { return vocab_size_; }
   [[nodiscard]] std::int64_t context_length() const override { return context_length_; }
+  [[nodiscard]] std::optional<std::int64_t> longest_sequence() const override;
   [[nodiscard]] Tensor logits(const Tensor& tokens_BT) override;
   [[nodiscard]] std::unique_ptr<GenerationState> start(std::int64_t batch,
                                                        std::int64_t capacity) const override;

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -76,6 +77,8 @@ class LanguageModel : public Model {
   [[nodiscard]] virtual std::int64_t vocab_size() const = 0;
   /// Positions the model is built for.
   [[nodiscard]] virtual std::int64_t context_length() const = 0;
+  /// The longest sequence it can read; none: there is no end (positions that are computed, not learned).
+  [[nodiscard]] virtual std::optional<std::int64_t> longest_sequence() const = 0;
   /// Logits of every position, f32: for comparison with other programs.
   /// Shapes:  tokens_BT i32 -> (B, T, V)
   [[nodiscard]] virtual Tensor logits(const Tensor& tokens_BT) = 0;

@@ -80,7 +80,7 @@ TEST(Mpi, ErrorOnOneRankEndsAllWithItsCode) {
   const ProcessResult result = run_mpi(3, "fail");
   EXPECT_EQ(result.exit_code, static_cast<int>(ExitCode::kData)) << result.output;
   EXPECT_EQ(count(result.output, "rank 1: shard 7 is damaged\n"), 1) << result.output;
-  EXPECT_LT(result.duration, 30s);
+  EXPECT_FALSE(result.timed_out);
 }
 
 TEST(Mpi, LostRankEndsAll) {
@@ -94,7 +94,7 @@ TEST(Mpi, WatchdogNamesRankAndCollective) {
   const ProcessResult result = run_mpi(2, "stay_away");
   EXPECT_EQ(result.exit_code, static_cast<int>(ExitCode::kCommunication)) << result.output;
   EXPECT_THAT(result.output, HasSubstr("rank 0: all_reduce 'bucket 4' has not finished for 2 s"));
-  EXPECT_LT(result.duration, 30s);
+  EXPECT_FALSE(result.timed_out);
 }
 
 TEST(Mpi, MismatchIsACommunicationFailure) {
@@ -132,7 +132,7 @@ TEST(Signals, TermUnderMpirunLeavesSeconds) {
   const ProcessResult result = process.wait(60s);
   EXPECT_THAT(result.output, HasSubstr("seconds left"));
   EXPECT_THAT(result.output, Not(HasSubstr("stopped after")));
-  EXPECT_LT(result.duration, 30s);
+  EXPECT_FALSE(result.timed_out);
 }
 
 TEST(Signals, TermToASingleProcessIsGraceful) {

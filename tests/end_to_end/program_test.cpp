@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "tests/end_to_end/training_run.h"
+#include "tests/support/paths.h"
 
 namespace clausius {
 namespace {
@@ -25,10 +26,11 @@ TEST(Program, RecipeErrorsEndWithTwo) {
   EXPECT_EQ(unknown.exit_code, code(ExitCode::kUsage));
   EXPECT_THAT(unknown.output, HasSubstr("did you mean 'steps'?"));
   EXPECT_EQ(TrainingRun({"model.num_heads=3"}).process().exit_code, code(ExitCode::kUsage));
-  const ProcessResult missing = test::run_process({CLS_PROGRAM, "train", "no_such_recipe.yaml"});
+  const ProcessResult missing =
+      test::run_process({test::program(), "train", "no_such_recipe.yaml"});
   EXPECT_EQ(missing.exit_code, code(ExitCode::kUsage));
   EXPECT_THAT(missing.output, HasSubstr("no_such_recipe.yaml"));
-  EXPECT_EQ(test::run_process({CLS_PROGRAM, "trian"}).exit_code, code(ExitCode::kUsage));
+  EXPECT_EQ(test::run_process({test::program(), "trian"}).exit_code, code(ExitCode::kUsage));
 }
 
 TEST(Program, DataErrorsEndWithThree) {
@@ -44,10 +46,10 @@ TEST(Program, ADivergedRunEndsWithFour) {
 }
 
 TEST(Program, VersionAndHelpEndWithZero) {
-  const ProcessResult version = test::run_process({CLS_PROGRAM, "--version"});
+  const ProcessResult version = test::run_process({test::program(), "--version"});
   EXPECT_EQ(version.exit_code, 0);
   EXPECT_THAT(version.output, HasSubstr("clausius"));
-  EXPECT_EQ(test::run_process({CLS_PROGRAM, "train", "--help"}).exit_code, 0);
+  EXPECT_EQ(test::run_process({test::program(), "train", "--help"}).exit_code, 0);
 }
 
 }  // namespace

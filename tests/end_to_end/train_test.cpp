@@ -10,6 +10,7 @@
 
 #include "core/io/file.h"
 #include "tests/end_to_end/training_run.h"
+#include "tests/support/paths.h"
 
 namespace clausius {
 namespace {
@@ -47,8 +48,7 @@ TEST(Train, LearnsAndKeepsARecord) {
   ASSERT_EQ(steps.size(), 11U) << run.process().output;
   // It starts knowing nothing of 257 tokens, and ends with more than the frequencies of bytes.
   EXPECT_NEAR(steps.front().at("loss").number(), std::log(257.0), 0.05);
-  const std::string text =
-      read_file(std::filesystem::path(CLS_SOURCE_DIR) / "recipes" / "data" / "tiny.txt");
+  const std::string text = read_file(test::source_dir() / "recipes" / "data" / "tiny.txt");
   EXPECT_LT(steps.back().at("loss").number(), unigram_entropy(text));
 
   std::vector<std::int64_t> numbers;

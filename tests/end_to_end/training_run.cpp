@@ -10,6 +10,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/support/op_case.h"
+#include "tests/support/paths.h"
 
 namespace clausius::test {
 namespace {
@@ -45,9 +46,8 @@ TrainingRun::TrainingRun(const std::vector<std::string>& arguments, int ranks) {
 
 void TrainingRun::again(const std::vector<std::string>& arguments, int ranks) {
   std::vector<std::string> command = launcher_of(ranks);
-  const std::filesystem::path recipe =
-      std::filesystem::path(CLS_SOURCE_DIR) / "recipes" / "tiny_cpu.yaml";
-  command.insert(command.end(), {CLS_PROGRAM, "train", recipe.string(), "--run",
+  const std::filesystem::path recipe = test::source_dir() / "recipes" / "tiny_cpu.yaml";
+  command.insert(command.end(), {test::program(), "train", recipe.string(), "--run",
                                  directory().string(), "parallel.threads=1"});
   command.insert(command.end(), arguments.begin(), arguments.end());
   process_ = run_process(command, environment_of(ranks), kLimit);

@@ -10,6 +10,7 @@
 #include "core/config_file.h"
 #include "core/config_help.h"
 #include "core/io/yaml.h"
+#include "tests/support/paths.h"
 #include "train/recipe_changes.h"
 
 namespace clausius {
@@ -261,8 +262,7 @@ TEST(Recipe, SchemaNamesEveryKeyOnceWithASentence) {
 }
 
 TEST(Recipe, EveryRecipeThatComesAlongIsValid) {
-  const std::vector<std::filesystem::path> recipes =
-      list_recipes(std::filesystem::path(CLS_SOURCE_DIR) / "recipes");
+  const std::vector<std::filesystem::path> recipes = list_recipes(test::source_dir() / "recipes");
   for (const std::filesystem::path& file : recipes) {
     const Recipe recipe = load_recipe(file);
     EXPECT_EQ(to_yaml(parse_recipe(to_yaml(recipe), "x.yaml", "/")), to_yaml(recipe)) << file;

@@ -6,20 +6,14 @@
 
 #include <CLI/App.hpp>
 
-#include "core/comm/communicator.h"
 #include "train/commands/command.h"
+#include "train/commands/ranks.h"
 #include "train/log.h"
 #include "train/recipe.h"
 #include "train/trainer.h"
 
 namespace clausius {
 namespace {
-
-CommunicatorOptions communicator_options(const ParallelConfig& parallel) {
-  return {.order = parallel.reduction_order,
-          .reduce_dtype = parallel.reduce_dtype == ReduceDtype::kBf16 ? Dtype::kBf16 : Dtype::kF32,
-          .timeout_s = parallel.timeout_s};
-}
 
 class TrainCommand final : public Command {
  public:
@@ -42,21 +36,15 @@ class TrainCommand final : public Command {
     if (options_.directory.empty()) {
       options_.directory = std::filesystem::path("runs") / recipe.name;
     }
-    const std::unique_ptr<Communicator> communicator =
-        make_communicator(communicator_options(recipe.parallel));
+    const std::unique_ptr<Communicator> communicator = make_communicator(recipe.parallel);
     Log log(communicator->rank() == 0);
     for (const std::string& warning : recipe.warnings) {
       log.warn(warning);
     }
-    try {
+    return run_on_ranks(*communicator, [&] {
       Trainer trainer(recipe, options_, *communicator, log);
       return dry_run_ ? ExitCode::kDone : trainer.run();
-    } catch (const Error& error) {
-      if (communicator->size() == 1) {
-        throw;
-      }
-      abort_all(error.exit_code(), error.what());
-    }
+    });
   }
 
  private:
