@@ -12,6 +12,7 @@
 namespace clausius {
 namespace {
 
+using test::record_of;
 using test::TrainingRun;
 using ::testing::HasSubstr;
 
@@ -37,7 +38,7 @@ void expect_stop_and_resume_equal_no_stop(const Arguments& recipe, int ranks) {
   resuming.insert(resuming.end(), {"--resume", "auto"});
   stopped.again(resuming, ranks);
   ASSERT_EQ(stopped.process().exit_code, 0) << stopped.process().output;
-  EXPECT_EQ(record_of(stopped), record_of(straight));
+  test::expect_same_record(stopped, straight, "resumed");
   test::expect_same_checkpoint(stopped.checkpoint(14), straight.checkpoint(14), "resumed");
 }
 
@@ -55,8 +56,24 @@ TEST(TrainResume, AnotherRecipeIsRefusedWithBothValues) {
   run.again(with({"--resume", "auto", "optimizer.lr=0.5"}));
   EXPECT_EQ(run.process().exit_code, static_cast<int>(ExitCode::kUsage));
   EXPECT_THAT(run.process().output, HasSubstr("optimizer.lr was 0.001, now 0.5"));
-  run.again(with({"--resume", "auto", "monitor.every=7", "--stop-after", "3"}));
+  run.again(with({"--resume", "auto", "checkpoint.keep_last=7", "--stop-after", "3"}));
   EXPECT_EQ(run.process().exit_code, 0) << run.process().output;
+}
+
+// The evaluations that early_stop counts are those of the whole run: the loss of a rate of nothing never gets better.
+TEST(TrainResume, PatienceGoesOnCounting) {
+  const Arguments recipe = {
+      "train.steps=30",       "evaluate.every=2",           "checkpoint.every=100",
+      "optimizer.lr=1.0e-30", "optimizer.weight_decay=0.0", "train.early_stop.patience=3"};
+  const TrainingRun straight(recipe);
+  EXPECT_EQ(straight.metrics().back().at("step").integer(), 8) << straight.process().output;
+  Arguments arguments = recipe;
+  arguments.insert(arguments.end(), {"--stop-after", "5"});
+  TrainingRun stopped(arguments);
+  arguments = recipe;
+  arguments.insert(arguments.end(), {"--resume", "auto"});
+  stopped.again(arguments);
+  EXPECT_EQ(stopped.metrics().back().at("step").integer(), 8) << stopped.process().output;
 }
 
 TEST(TrainResume, ADirectoryInUseIsNotOverwritten) {

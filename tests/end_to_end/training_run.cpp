@@ -98,6 +98,16 @@ std::vector<std::string> record_of(const TrainingRun& run) {
   return record;
 }
 
+void expect_same_record(const TrainingRun& got, const TrainingRun& want, const std::string& what) {
+  const std::vector<std::string> lines = record_of(got);
+  const std::vector<std::string> wanted = record_of(want);
+  const std::size_t common = std::min(lines.size(), wanted.size());
+  for (std::size_t i = 0; i < common; ++i) {
+    ASSERT_EQ(lines[i], wanted[i]) << what << ": line " << i + 1;
+  }
+  EXPECT_EQ(lines.size(), wanted.size()) << what;
+}
+
 void expect_same_checkpoint(const Checkpoint& got,
                             const Checkpoint& want,
                             const std::string& what) {

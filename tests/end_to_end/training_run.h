@@ -40,6 +40,9 @@ class TrainingRun {
 /// directories, and those of background writes come when they come.)
 [[nodiscard]] std::vector<std::string> record_of(const TrainingRun& run);
 
+/// Fails with the first line that differs.
+void expect_same_record(const TrainingRun& got, const TrainingRun& want, const std::string& what);
+
 /// Fails unless position and every tensor are equal, bit for bit.
 void expect_same_checkpoint(const Checkpoint& got, const Checkpoint& want, const std::string& what);
 
