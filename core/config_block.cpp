@@ -261,12 +261,12 @@ std::vector<FieldSchema> describe_block(BlockRef& block) {
 }
 
 TypeSchema describe_block_type(BlockRef& block) {
-  TypeSchema schema{.kind = TypeSchema::Kind::kBlock};
+  TypeSchema schema = type_schema(TypeSchema::Kind::kBlock);
   schema.fields = describe_block(block);
   if (block.short_key().empty()) {
     return schema;
   }
-  TypeSchema either{.kind = TypeSchema::Kind::kEither};
+  TypeSchema either = type_schema(TypeSchema::Kind::kEither);
   for (const FieldSchema& field : schema.fields) {
     if (field.key == block.short_key()) {
       either.parts.push_back(field.type);
@@ -277,7 +277,7 @@ TypeSchema describe_block_type(BlockRef& block) {
 }
 
 TypeSchema describe_choice(ChoiceRef& choice) {
-  TypeSchema schema{.kind = TypeSchema::Kind::kChoice};
+  TypeSchema schema = type_schema(TypeSchema::Kind::kChoice);
   schema.family = choice.family();
   for (const std::string_view kind : choice.kinds()) {
     schema.words.emplace_back(kind);

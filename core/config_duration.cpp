@@ -42,6 +42,8 @@ bool parts_of(const ConfigNode& node, ConfigNode& number, Unit& unit) {
   }
   std::string_view unit_text;
   number = leading_number(node, unit_text);
+  // In quotes 5% is the same text; 100 is no number.
+  number.quoted = node.quoted && unit_text.empty();
   return ConfigType<double>::fits(number) && parse_unit(unit_text, unit);
 }
 
@@ -68,8 +70,8 @@ std::int64_t Duration::in_steps(const Run& run) const {
 std::string to_string(const Duration& duration) {
   const bool whole =
       duration.amount == std::floor(duration.amount) && std::abs(duration.amount) < 1e15;
-  const std::string number = whole ? std::to_string(static_cast<std::int64_t>(duration.amount))
-                                   : ConfigNode::number(duration.amount).text;
+  std::string number = whole ? std::to_string(static_cast<std::int64_t>(duration.amount))
+                             : ConfigNode::number(duration.amount).text;
   switch (duration.unit) {
     case Unit::kSteps:
       return number;
@@ -110,7 +112,7 @@ ConfigNode ConfigType<Duration>::write(const Duration& value) {
 }
 
 TypeSchema ConfigType<Duration>::describe(const Constraint& range) {
-  return {.kind = TypeSchema::Kind::kDuration, .range = range};
+  return type_schema(TypeSchema::Kind::kDuration, range);
 }
 
 }  // namespace clausius

@@ -36,6 +36,12 @@ struct Duration {
 
 [[nodiscard]] std::string to_string(const Duration& duration);
 
-CLS_DECLARE_PLAIN_TYPE(Duration);
+template <>
+struct ConfigType<Duration> {
+  static bool fits(const ConfigNode& node);
+  static void read(const ConfigNode& node, Duration& value, const Constraint& range);
+  static ConfigNode write(const Duration& value);
+  static TypeSchema describe(const Constraint& range);
+};
 
 }  // namespace clausius

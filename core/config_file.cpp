@@ -149,6 +149,7 @@ Override parse_override(const std::string& text) {
 // All overrides as one tree.
 ConfigNode override_tree(const std::vector<std::string>& overrides) {
   std::vector<Override> parsed;
+  parsed.reserve(overrides.size());
   for (const std::string& text : overrides) {
     parsed.push_back(parse_override(text));
   }

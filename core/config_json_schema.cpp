@@ -200,8 +200,8 @@ Json entry_schema(const std::string& family, const std::vector<KindSchema>& kind
                      .derived = {},
                      .default_value = ConfigNode::number(std::int64_t{1})};
   repeat.type.kind = Kind::kEither;
-  repeat.type.parts = {{.kind = Kind::kInteger, .range = at_least(1)},
-                       {.kind = Kind::kWords, .words = {"rest"}}};
+  repeat.type.parts = {type_schema(Kind::kInteger, at_least(1)), type_schema(Kind::kWords)};
+  repeat.type.parts[1].words = {"rest"};
   Json properties;
   properties.set("pattern", list_schema(reference(family + "_entry"), 0));
   properties.set("repeat", field_schema(repeat));

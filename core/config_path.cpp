@@ -34,7 +34,7 @@ ConfigNode ConfigType<Path>::write(const Path& value) {
 }
 
 TypeSchema ConfigType<Path>::describe(const Constraint& /*range*/) {
-  return {.kind = TypeSchema::Kind::kPath};
+  return type_schema(TypeSchema::Kind::kPath);
 }
 
 std::vector<Path> expand_glob(const Path& pattern) {

@@ -11,7 +11,13 @@
 
 namespace clausius {
 
-CLS_DECLARE_PLAIN_TYPE(std::filesystem::path);
+template <>
+struct ConfigType<std::filesystem::path> {
+  static bool fits(const ConfigNode& node);
+  static void read(const ConfigNode& node, std::filesystem::path& value, const Constraint& range);
+  static ConfigNode write(const std::filesystem::path& value);
+  static TypeSchema describe(const Constraint& range);
+};
 
 /// The existing files and folders a path with `*`, `?` or `[..]` names, sorted; a path without them
 /// names itself.

@@ -114,7 +114,7 @@ struct ConfigType<Pattern<Base>> {
     return write(value, PerLayer<Context>{}, mode);
   }
   static TypeSchema describe(const Pattern<Base>& /*value*/, const auto& /*rules*/) {
-    TypeSchema schema{.kind = TypeSchema::Kind::kPattern};
+    TypeSchema schema = type_schema(TypeSchema::Kind::kPattern);
     const Choice<Base> none;
     schema.parts.push_back(
         ConfigType<Choice<Base>>::describe(none, Rules<NoContext>{{}, NoContext{}}));

@@ -52,6 +52,7 @@ std::string each(const std::vector<TypeSchema>& types,
                  std::string (*form)(const TypeSchema&),
                  std::string_view between) {
   std::vector<std::string> texts;
+  texts.reserve(types.size());
   for (const TypeSchema& type : types) {
     texts.push_back(form(type));
   }
@@ -126,6 +127,13 @@ std::string bare_phrase(const TypeSchema& type) {
 }
 
 }  // namespace
+
+TypeSchema type_schema(TypeSchema::Kind kind, const Constraint& range) {
+  TypeSchema schema;
+  schema.kind = kind;
+  schema.range = range;
+  return schema;
+}
 
 std::string notation(const TypeSchema& type) {
   return (type.automatic ? "auto/" : "") + bare_notation(type) + (type.nullable ? "?" : "");

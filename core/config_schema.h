@@ -58,11 +58,11 @@ struct TypeSchema {
   bool nullable = false;
   bool automatic = false;
   std::size_t length = 0;  // of a list of fixed length
-  std::vector<std::string> words{};
-  std::vector<TypeSchema> parts{};
-  std::vector<FieldSchema> fields{};
-  std::vector<KindSchema> kinds{};
-  std::string family{};
+  std::vector<std::string> words;
+  std::vector<TypeSchema> parts;
+  std::vector<FieldSchema> fields;
+  std::vector<KindSchema> kinds;
+  std::string family;
 };
 
 struct FieldSchema {
@@ -79,6 +79,8 @@ struct KindSchema {
   std::string doc;
   std::vector<FieldSchema> fields;
 };
+
+[[nodiscard]] TypeSchema type_schema(TypeSchema::Kind kind, const Constraint& range = {});
 
 /// The notation of the recipe pages: `int 1+`, `real >0?`, `auto/int 1+`, `[share]`, `pre/post`.
 [[nodiscard]] std::string notation(const TypeSchema& type);

@@ -14,10 +14,6 @@ namespace {
 constexpr double kLargestExact =
     9007199254740992.0;  // 2^53: every smaller whole double is one integer
 
-TypeSchema type_of(TypeSchema::Kind kind, const Constraint& range = {}) {
-  return {.kind = kind, .range = range};
-}
-
 void require_scalar(const ConfigNode& node, ScalarType type, const TypeSchema& wanted) {
   if (!node.is_scalar() || scalar_type(node) != type) {
     detail::fail_type(node, wanted);
@@ -110,7 +106,7 @@ std::size_t read_word(const ConfigNode& node, std::span<const std::string_view> 
 }
 
 TypeSchema describe_words(std::span<const std::string_view> words) {
-  TypeSchema schema = type_of(TypeSchema::Kind::kWords);
+  TypeSchema schema = type_schema(TypeSchema::Kind::kWords);
   schema.words.assign(words.begin(), words.end());
   return schema;
 }
@@ -137,7 +133,7 @@ ConfigNode ConfigType<bool>::write(const bool& value) {
   return ConfigNode::scalar(value ? "true" : "false");
 }
 TypeSchema ConfigType<bool>::describe(const Constraint& /*range*/) {
-  return type_of(TypeSchema::Kind::kFlag);
+  return type_schema(TypeSchema::Kind::kFlag);
 }
 
 bool ConfigType<std::int64_t>::fits(const ConfigNode& node) {
@@ -157,7 +153,7 @@ ConfigNode ConfigType<std::int64_t>::write(const std::int64_t& value) {
   return ConfigNode::number(value);
 }
 TypeSchema ConfigType<std::int64_t>::describe(const Constraint& range) {
-  return type_of(TypeSchema::Kind::kInteger, range);
+  return type_schema(TypeSchema::Kind::kInteger, range);
 }
 
 bool ConfigType<double>::fits(const ConfigNode& node) {
@@ -179,7 +175,7 @@ ConfigNode ConfigType<double>::write(const double& value) {
   return ConfigNode::number(value);
 }
 TypeSchema ConfigType<double>::describe(const Constraint& range) {
-  return type_of(TypeSchema::Kind::kReal, range);
+  return type_schema(TypeSchema::Kind::kReal, range);
 }
 
 bool ConfigType<std::string>::fits(const ConfigNode& node) {
@@ -195,7 +191,7 @@ ConfigNode ConfigType<std::string>::write(const std::string& value) {
   return ConfigNode::word(value);
 }
 TypeSchema ConfigType<std::string>::describe(const Constraint& /*range*/) {
-  return type_of(TypeSchema::Kind::kText);
+  return type_schema(TypeSchema::Kind::kText);
 }
 
 }  // namespace clausius

@@ -22,19 +22,37 @@ struct Rules {
 template <class T>
 struct ConfigType;
 
-#define CLS_DECLARE_PLAIN_TYPE(T)                                                \
-  template <>                                                                    \
-  struct ConfigType<T> {                                                         \
-    static bool fits(const ConfigNode& node);                                    \
-    static void read(const ConfigNode& node, T& value, const Constraint& range); \
-    static ConfigNode write(const T& value);                                     \
-    static TypeSchema describe(const Constraint& range);                         \
-  }
+template <>
+struct ConfigType<bool> {
+  static bool fits(const ConfigNode& node);
+  static void read(const ConfigNode& node, bool& value, const Constraint& range);
+  static ConfigNode write(const bool& value);
+  static TypeSchema describe(const Constraint& range);
+};
 
-CLS_DECLARE_PLAIN_TYPE(bool);
-CLS_DECLARE_PLAIN_TYPE(std::int64_t);
-CLS_DECLARE_PLAIN_TYPE(double);
-CLS_DECLARE_PLAIN_TYPE(std::string);
+template <>
+struct ConfigType<std::int64_t> {
+  static bool fits(const ConfigNode& node);
+  static void read(const ConfigNode& node, std::int64_t& value, const Constraint& range);
+  static ConfigNode write(const std::int64_t& value);
+  static TypeSchema describe(const Constraint& range);
+};
+
+template <>
+struct ConfigType<double> {
+  static bool fits(const ConfigNode& node);
+  static void read(const ConfigNode& node, double& value, const Constraint& range);
+  static ConfigNode write(const double& value);
+  static TypeSchema describe(const Constraint& range);
+};
+
+template <>
+struct ConfigType<std::string> {
+  static bool fits(const ConfigNode& node);
+  static void read(const ConfigNode& node, std::string& value, const Constraint& range);
+  static ConfigNode write(const std::string& value);
+  static TypeSchema describe(const Constraint& range);
+};
 
 namespace detail {
 
@@ -90,7 +108,8 @@ TypeSchema described_fresh(const auto& rules) {
 
 template <class T>
 TypeSchema list_of(const auto& rules, std::size_t length = 0) {
-  TypeSchema schema{.kind = TypeSchema::Kind::kList, .length = length};
+  TypeSchema schema = type_schema(TypeSchema::Kind::kList);
+  schema.length = length;
   schema.parts.push_back(described_fresh<T>(rules));
   return schema;
 }
@@ -201,7 +220,7 @@ struct ConfigType<OneOrMany<T>> {
     return detail::write_list(values, context, mode);
   }
   static TypeSchema describe(OneOrMany<T>& /*values*/, const auto& rules) {
-    TypeSchema either{.kind = TypeSchema::Kind::kEither};
+    TypeSchema either = type_schema(TypeSchema::Kind::kEither);
     either.parts = {detail::described_fresh<T>(rules), detail::list_of<T>(rules)};
     return either;
   }
@@ -262,7 +281,7 @@ struct ConfigType<std::map<K, V>> {
 
  private:
   static TypeSchema described(const auto& rules) {
-    TypeSchema schema{.kind = TypeSchema::Kind::kMap};
+    TypeSchema schema = type_schema(TypeSchema::Kind::kMap);
     schema.parts = {detail::described_fresh<K>(Rules<NoContext>{{}, NoContext{}}),
                     detail::described_fresh<V>(rules)};
     return schema;
@@ -291,7 +310,7 @@ requires(!(NamedKind<Ts> && ...)) struct ConfigType<std::variant<Ts...>> {
     return std::visit([&](auto& held) { return detail::write(held, context, mode); }, value);
   }
   static TypeSchema describe(Variant& /*value*/, const auto& rules) {
-    TypeSchema schema{.kind = TypeSchema::Kind::kEither};
+    TypeSchema schema = type_schema(TypeSchema::Kind::kEither);
     (schema.parts.push_back(detail::described_fresh<Ts>(rules)), ...);
     return schema;
   }

@@ -39,7 +39,7 @@ struct ParamGroupConfig {
   OneOrMany<std::string> match{"*"};
   OneOrMany<GroupRole> role{GroupRole::kAny};
   double lr_scale = 1.0;
-  Auto<double> weight_decay;
+  Auto<double> weight_decay{};
   bool frozen = false;
 
   void visit(ConfigVisitor& v) {

@@ -36,6 +36,10 @@ std::string group_of(TensorRole role) {
   return {};
 }
 
+std::string dataset_of(TensorRole role, std::string_view name) {
+  return concat(group_of(role), '/', name);
+}
+
 // The step in a checkpoint's file name; empty for other files.
 std::optional<std::int64_t> step_of(const std::filesystem::path& path) {
   const std::string name = path.filename().string();
@@ -80,7 +84,7 @@ void write_content(Hdf5Writer& file, const Checkpoint& checkpoint) {
   }
   std::int64_t order = 0;
   for (const CheckpointTensor& tensor : checkpoint.tensors) {
-    const std::string name = group_of(tensor.role) + "/" + tensor.name;
+    const std::string name = dataset_of(tensor.role, tensor.name);
     file.tensor(name, tensor.value);
     file.attribute(name, "order", order++);
   }
@@ -104,9 +108,8 @@ struct StoredTensor {
 std::vector<StoredTensor> list_tensors(const Hdf5Reader& file, const std::filesystem::path& path) {
   std::vector<StoredTensor> stored;
   for (const TensorRole role : kRoles) {
-    const std::string group = group_of(role);
-    for (std::string& name : file.datasets(group)) {
-      const auto order = file.require<std::int64_t>(group + "/" + name, "order");
+    for (std::string& name : file.datasets(group_of(role))) {
+      const auto order = file.require<std::int64_t>(dataset_of(role, name), "order");
       stored.push_back({.order = order, .role = role, .name = std::move(name)});
     }
   }
@@ -206,7 +209,7 @@ Checkpoint read_checkpoint(const std::filesystem::path& path,
     if (stored.role == TensorRole::kOptimizer && !options.optimizer) {
       continue;
     }
-    Tensor value = file.tensor(group_of(stored.role) + "/" + stored.name);
+    Tensor value = file.tensor(dataset_of(stored.role, stored.name));
     CLS_CHECK(!options.check_finite || is_finite(value), IoError, path.string(), ": ",
               group_of(stored.role), " '", stored.name, "' holds values that are not finite");
     checkpoint.tensors.push_back(
@@ -220,7 +223,7 @@ void verify_checkpoint(const std::filesystem::path& path) {
   check_format(file, path);
   static_cast<void>(read_head(file));
   for (const StoredTensor& stored : list_tensors(file, path)) {
-    static_cast<void>(file.tensor(group_of(stored.role) + "/" + stored.name));
+    static_cast<void>(file.tensor(dataset_of(stored.role, stored.name)));
   }
 }
 

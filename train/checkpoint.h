@@ -88,8 +88,8 @@ struct LatestCheckpoint {
 
 [[nodiscard]] LatestCheckpoint find_latest_checkpoint(const std::filesystem::path& directory);
 
-/// Renames checkpoints later than `step` to `NAME.set_aside`: what a run that goes on from `step` must not find again, be they
-/// damaged or of a course that was given up. Returns the new names.
+/// Renames checkpoints later than `step` to `NAME.set_aside`: what a run that goes on from `step` must not find
+/// again, be they damaged or of a course that was given up. Returns the new names.
 std::vector<std::filesystem::path> set_aside_later_checkpoints(
     const std::filesystem::path& directory, std::int64_t step);
 

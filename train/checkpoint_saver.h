@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// CheckpointSaver: writes a run's checkpoints, in the background where asked, and removes those that are no longer wanted.
+// CheckpointSaver: writes a run's checkpoints, in the background where asked, and removes those that are no longer
+// wanted.
 #pragma once
 
 #include <cstdint>
@@ -42,9 +43,10 @@ class CheckpointSaver {
   CheckpointSaver(const CheckpointSaver&) = delete;
   CheckpointSaver& operator=(const CheckpointSaver&) = delete;
 
-  /// Waits for the checkpoint before, then writes this one, verifies it and removes those beyond the policy: never the newest
-  /// valid one, and none later than this one.
-  /// Errors: IoError of this save, or of the one before when that ran in the background; older checkpoints are untouched then.
+  /// Waits for the checkpoint before, then writes this one, verifies it and removes those beyond the policy: never
+  /// the newest valid one, and none later than this one.
+  /// Errors: IoError of this save, or of the one before when that ran in the background; older checkpoints are
+  ///         untouched then.
   /// Cost:   asynchronous: a copy of all tensors, in time and memory.
   void save(Checkpoint checkpoint);
   /// Until the file under way is there. Errors: IoError of the background.

@@ -10,7 +10,7 @@
 namespace clausius {
 
 /// FLOP/s of matrix products on this rank's threads, the better of oneDNN's large and libxsmm's small ones: the ceiling that
-/// `fraction_of_peak` divides by. Cost: about 200 ms.
+/// `fraction_of_peak` divides by. Cost: about 100 ms.
 [[nodiscard]] double measure_gemm_peak(Dtype dtype);
 
 /// Bytes read plus written a second by a large copy on this rank's threads, best of a few. Cost: about 300 ms, 256 MiB.

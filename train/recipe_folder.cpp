@@ -15,7 +15,7 @@ path recipe_folder() {
   const path folder = program.parent_path();
   // prefix/bin/clausius; source/build/<preset>/clausius and its tests one deeper.
   for (const char* candidate : {"../share/clausius/recipes", "../../recipes", "../../../recipes"}) {
-    const path recipes = (folder / candidate).lexically_normal();
+    path recipes = (folder / candidate).lexically_normal();
     std::error_code missing;
     if (!failed && std::filesystem::is_directory(recipes, missing)) {
       return recipes;
@@ -31,8 +31,7 @@ path find_recipe(const std::string& name_or_path) {
   const path folder = recipe_folder();
   const bool is_name = name_or_path.find('/') == std::string::npos;
   if (is_name && !folder.empty()) {
-    const path file =
-        folder / (name_or_path.ends_with(".yaml") ? name_or_path : name_or_path + ".yaml");
+    path file = folder / (name_or_path.ends_with(".yaml") ? name_or_path : name_or_path + ".yaml");
     if (std::filesystem::exists(file)) {
       return file;
     }

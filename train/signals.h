@@ -18,9 +18,9 @@ enum class StopRequest : std::int64_t {
   kUrgent = 2,  ///< seconds are left: write nothing big, flush, end; the last checkpoint has to do
 };
 
-/// Catches signals while one lives (one at a time). SIGUSR1: kStop. SIGTERM and SIGINT: kStop in a single process and under srun,
-/// which leave half a minute; kUrgent under mpirun, which sends SIGKILL a second later. Without mpirun a second SIGINT ends the
-/// process at once.
+/// Catches signals while one lives (one at a time). SIGUSR1: kStop. SIGTERM and SIGINT: kStop in a single process
+/// and under srun, which leave half a minute; kUrgent under mpirun, which sends SIGKILL a second later. Without
+/// mpirun a second SIGINT ends the process at once.
 class StopSignals {
  public:
   explicit StopSignals(LauncherKind launcher);

@@ -145,11 +145,11 @@ class HostCommunicator final : public Communicator {
     std::vector<OutgoingBytes> send(
         static_cast<std::size_t>(size_),
         OutgoingBytes(data + own.begin * element, static_cast<std::size_t>(own.count * element)));
-    std::vector<IncomingBytes> receive;
+    std::vector<IncomingBytes> receive(send.size());
     for (int r = 0; r < size_; ++r) {
       const Range range = slice(n, r);
-      receive.emplace_back(data + range.begin * element,
-                           static_cast<std::size_t>(range.count * element));
+      receive[static_cast<std::size_t>(r)] = {data + range.begin * element,
+                                              static_cast<std::size_t>(range.count * element)};
     }
     transport_->exchange(send, receive);
   }
@@ -158,11 +158,12 @@ class HostCommunicator final : public Communicator {
   // and goes to rank r.
   template <class Part>
   void collect_blocks(std::byte* blocks, std::int64_t own_bytes, const Part& part) {
-    std::vector<OutgoingBytes> send;
-    std::vector<IncomingBytes> receive;
+    std::vector<OutgoingBytes> send(static_cast<std::size_t>(size_));
+    std::vector<IncomingBytes> receive(send.size());
     for (int r = 0; r < size_; ++r) {
-      send.push_back(part(r));
-      receive.emplace_back(blocks + r * own_bytes, static_cast<std::size_t>(own_bytes));
+      send[static_cast<std::size_t>(r)] = part(r);
+      receive[static_cast<std::size_t>(r)] = {blocks + r * own_bytes,
+                                              static_cast<std::size_t>(own_bytes)};
     }
     transport_->exchange(send, receive);
     const OutgoingBytes own = part(rank_);
@@ -245,7 +246,7 @@ class HostCommunicator final : public Communicator {
   }
 
   void reduce_part_bf16(const Tensor& values, Tensor& mine) {
-    for_segments(mine.numel(), 2 * size_, [&](std::int64_t begin, std::int64_t n) {
+    for_segments(mine.numel(), std::int64_t{2} * size_, [&](std::int64_t begin, std::int64_t n) {
       const auto count = static_cast<std::size_t>(n);
       auto* const wire = reinterpret_cast<bf16*>(scratch(wire_, n * size_ * 2));
       for (int r = 0; r < size_; ++r) {
@@ -266,9 +267,10 @@ class HostCommunicator final : public Communicator {
     }
     std::vector<OutgoingBytes> send(static_cast<std::size_t>(size_),
                                     OutgoingBytes(mine.raw(), mine.bytes()));
-    std::vector<IncomingBytes> receive;
+    std::vector<IncomingBytes> receive(send.size());
     for (int r = 0; r < size_; ++r) {
-      receive.emplace_back(all.raw() + r * narrow<std::int64_t>(mine.bytes()), mine.bytes());
+      receive[static_cast<std::size_t>(r)] = {all.raw() + r * narrow<std::int64_t>(mine.bytes()),
+                                              mine.bytes()};
     }
     transport_->exchange(send, receive);
   }

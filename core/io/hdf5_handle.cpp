@@ -26,6 +26,17 @@ std::string hdf5_version() {
 }
 CLS_LIBRARY("HDF5", hdf5_version);
 
+// HDF5 packs the system's words among descriptors, addresses and dates: where they are there, they say it all.
+std::string plain(std::string_view text) {
+  constexpr std::string_view kSystem = "error message = '";
+  const std::size_t at = text.find(kSystem);
+  if (at == std::string_view::npos) {
+    return std::string(text.substr(0, text.find('\n')));
+  }
+  text.remove_prefix(at + kSystem.size());
+  return std::string(text.substr(0, text.find('\'')));
+}
+
 struct Reasons {
   std::string first;  // of the innermost call: what really happened
   std::string last;   // of the outermost
@@ -35,7 +46,7 @@ struct Reasons {
 herr_t collect(unsigned /*index*/, const H5E_error2_t* record, void* context) noexcept {
   try {
     auto& reasons = *static_cast<Reasons*>(context);
-    const char* text = record->desc != nullptr ? record->desc : "";
+    const std::string text = plain(record->desc != nullptr ? record->desc : "");
     if (reasons.first.empty()) {
       reasons.first = text;
     }

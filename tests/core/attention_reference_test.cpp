@@ -11,6 +11,7 @@
 
 #include "core/ops/attention/attention.h"
 #include "core/ops/attention/attention_dropout.h"
+#include "core/parallel.h"
 #include "tests/core/attention_cases.h"
 
 namespace clausius {
@@ -19,7 +20,14 @@ namespace {
 using test::AttentionCase;
 using test::AttentionInputs;
 
-class AttentionReference : public testing::TestWithParam<AttentionCase> {};
+class AttentionReference : public testing::TestWithParam<AttentionCase> {
+ protected:
+  AttentionReference() { set_num_threads(1); }  // rows too small for a team
+  ~AttentionReference() override { set_num_threads(threads_); }
+
+ private:
+  int threads_ = num_threads();
+};
 
 // The mask as a question about one pair, sharing nothing with the intervals.
 bool sees(const AttentionCase& row, std::int64_t b, std::int64_t i, std::int64_t j) {

@@ -17,6 +17,7 @@
 #include "core/error.h"
 #include "core/io/hash.h"
 #include "tests/core/comm/collective_checks.h"
+#include "train/signals.h"
 
 namespace clausius {
 namespace {
@@ -41,7 +42,7 @@ int check_collectives() {
       {.n = 1000},
       {.n = 50003},
       {.n = 50003, .segment_bytes = 1 << 12, .order = ReductionOrder::kTree},
-      {.n = 3001, .segment_bytes = 64, .overlap = Overlap::kThread},
+      {.n = 701, .segment_bytes = 64, .overlap = Overlap::kThread},
       {.n = 1 << 16, .order = ReductionOrder::kTree, .overlap = Overlap::kThread},
   };
   for (const CollectiveCase& c : cases) {
@@ -96,7 +97,7 @@ int fail_on_one_rank() {
     throw DataError("shard 7 is damaged");
   }
   communicator->all_reduce(values);
-  sleep_seconds(60);
+  sleep_seconds(1000);
   return 0;
 }
 
@@ -125,7 +126,7 @@ int stay_away() {
   const auto communicator = make_communicator({.timeout_s = 2});
   communicator->barrier();
   if (communicator->rank() == 1) {
-    sleep_seconds(60);
+    sleep_seconds(1000);
   }
   Tensor values = ones();
   communicator->all_reduce_async(values, "bucket 4").wait();
@@ -145,6 +146,28 @@ int diverge() {
   check_in_sync(*communicator, 1, "step 100");
   check_in_sync(*communicator, communicator->rank() == 1 ? 2 : 1, "step 200");
   return 0;
+}
+
+// Steps until a signal is agreed on.
+int step_until_stopped() {
+  const auto communicator = make_communicator();
+  const StopSignals signals(detect_launcher().kind);
+  for (int step = 1; step < 2000; ++step) {
+    if (step == 3 && communicator->rank() == 0) {
+      std::cout << "stepping\n" << std::flush;
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    const StopRequest request = signals.agree(*communicator);
+    if (request == StopRequest::kStop) {
+      std::cout << concat("stopped after step ", step, '\n') << std::flush;
+      return static_cast<int>(ExitCode::kStoppedBySignal);
+    }
+    if (request == StopRequest::kUrgent) {
+      std::cout << "seconds left\n" << std::flush;
+      return 0;
+    }
+  }
+  return 1;
 }
 
 int single() {
@@ -167,7 +190,8 @@ int run(const std::string& mode) {
       {"stay_away", stay_away},
       {"mismatch", mismatch},
       {"diverge", diverge},
-      {"single", single}};
+      {"single", single},
+      {"steps", step_until_stopped}};
   return kModes.at(mode)();
 }
 

@@ -4,6 +4,7 @@
 #include <csignal>
 #include <random>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -77,7 +78,7 @@ TEST_P(KillDuringSave, AtEveryFileCall) {
     calls = count_calls("save", directory);
     ASSERT_EQ(list_checkpoints(directory.path()).size(), 1U);  // step 1 was removed
   }
-  ASSERT_GT(calls, 10) << "the shim does not see the calls";
+  ASSERT_GE(calls, 8) << "the shim does not see the calls";
   bool saw_old = false;
   bool saw_new = false;
   for (long at = 1; at <= calls; ++at) {
@@ -108,7 +109,7 @@ TEST(KillDuringRows, AtEveryFileCall) {
     const TemporaryDirectory directory;
     calls = count_calls("rows", directory);
   }
-  ASSERT_GT(calls, 10) << "the shim does not see the calls";
+  ASSERT_GE(calls, 8) << "the shim does not see the calls";
   for (long at = 1; at <= calls; ++at) {
     const TemporaryDirectory directory;
     const ProcessResult result = run_saver("rows", directory, at, /*torn=*/false);
@@ -139,7 +140,15 @@ TEST(KillAtRandom, SavingLoopAlwaysGoesOn) {
   for (int round = 0; round < 20; ++round) {
     test::Process process({CLS_SAVER_PROGRAM, "loop", directory.path().string()});
     ASSERT_TRUE(process.wait_for_output("saving\n", 60s));
-    std::this_thread::sleep_for(std::chrono::microseconds(generator() % 60000));
+    const auto start = std::chrono::steady_clock::now();
+    // Three in four are killed in the saves behind the first one, the others in the first. However slow the machine
+    // is, the kill falls within the length of two saves.
+    auto save_time = std::chrono::steady_clock::duration(20ms);
+    if (round % 4 != 0) {
+      ASSERT_TRUE(process.wait_for_output("saved\n", 60s));
+      save_time = std::chrono::steady_clock::now() - start;
+    }
+    std::this_thread::sleep_for(save_time * (generator() % 1000) / 500);
     process.send(SIGKILL);
     ASSERT_EQ(process.wait(60s).exit_code, kKilled);
     const LatestCheckpoint latest = find_latest_checkpoint(directory.path());
@@ -154,7 +163,7 @@ TEST(KillAtRandom, SavingLoopAlwaysGoesOn) {
         << "round " << round;
     EXPECT_LE(list_checkpoints(directory.path()).size(), 3U);  // two, and one not yet pruned
   }
-  EXPECT_GT(step, 0) << "the machine was too slow to save once in 20 rounds";
+  EXPECT_GE(step, 15);
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Contents that both sides of the fault tests can make: the program that is killed, and the test that looks at what is left.
+// Contents that both sides of the fault tests can make: the program that is killed, and the test that looks at what
+// is left.
 #pragma once
 
 #include <cstdint>

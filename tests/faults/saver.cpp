@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The program that the fault tests kill: `saver save|rows DIRECTORY AT TORN` under the shim, `saver loop DIRECTORY` without it.
+// The program that the fault tests kill: `saver save|rows DIRECTORY AT TORN` under the shim, `saver loop DIRECTORY`
+// without it.
 #include <cstdlib>
 #include <dlfcn.h>
 #include <iostream>
@@ -59,6 +60,9 @@ void loop(const std::string& directory) {
   std::cout << "saving\n" << std::flush;
   while (true) {
     saver.save(test::sample_checkpoint(++step, kLoopKilobytes));
+    if (!saver.take_finished().empty()) {
+      std::cout << "saved\n" << std::flush;
+    }
   }
 }
 

@@ -48,8 +48,8 @@ bool is_file(int fd) {
 
 extern "C" {
 
-// From now on file calls count from 1; the process dies before number `at` (0: never), or half-way through it if that is a write
-// and `torn` is set.
+// From now on file calls count from 1; the process dies before number `at` (0: never), or half-way through it if
+// that is a write and `torn` is set.
 void cls_fault_arm(long at, int torn) {
   kill_at = at;
   tear = torn != 0;

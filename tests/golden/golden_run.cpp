@@ -13,6 +13,7 @@
 #include "core/error.h"
 #include "core/io/hdf5.h"
 #include "core/random.h"
+#include "tests/support/paths.h"
 #include "train/gradient_reducer.h"
 #include "train/monitor/attention_entropy.h"
 #include "train/recipe.h"
@@ -22,7 +23,7 @@ namespace clausius::test {
 namespace {
 
 std::filesystem::path golden_file(const std::string& name) {
-  return std::filesystem::path(CLS_SOURCE_DIR) / "tests" / "golden" / name;
+  return test::source_dir() / "tests" / "golden" / name;
 }
 
 Batch read_batch(const Hdf5Reader& file) {

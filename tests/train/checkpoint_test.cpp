@@ -3,9 +3,13 @@
 #include "train/checkpoint.h"
 
 #include <cmath>
+#include <csignal>
 #include <cstring>
 #include <fstream>
+#include <iterator>
 #include <limits>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -226,6 +230,31 @@ TEST(CheckpointSaver, FailureOfTheBackgroundIsNotLost) {
   saver.save(sample(4));
   saver.wait();
   EXPECT_THAT(steps_in(directory / "checkpoints"), ElementsAre(4));
+}
+
+// A full disk: the system refuses to let files grow.
+TEST(CheckpointSaver, FullDiskLeavesWhatIsThere) {
+  const test::TemporaryDirectory directory;
+  CheckpointSaver saver(directory.path(), {.keep_last = 1, .asynchronous = false});
+  saver.save(sample(1));
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
+  rlimit small = before;
+  const auto handler = std::signal(SIGXFSZ, SIG_IGN);
+  const rlim_t whole = std::filesystem::file_size(checkpoint_path(directory.path(), 1));
+  for (const rlim_t limit : {rlim_t{0}, whole / 3, whole - 1}) {
+    small.rlim_cur = limit;
+    ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &small), 0);
+    const std::string message = io_error_of([&] { saver.save(sample(2)); });
+    ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &before), 0);
+    EXPECT_THAT(message, AllOf(HasSubstr("step_000000002.h5"), HasSubstr("File too large")))
+        << limit;
+    EXPECT_EQ(std::distance(std::filesystem::directory_iterator(directory.path()), {}), 1) << limit;
+  }
+  std::signal(SIGXFSZ, handler);
+  expect_equal(read_checkpoint(checkpoint_path(directory.path(), 1)), sample(1));
+  saver.save(sample(3));
+  EXPECT_THAT(steps_in(directory.path()), ElementsAre(3));
 }
 
 TEST(RunLock, SecondHolderIsToldWho) {

@@ -7,6 +7,7 @@
 
 #include "core/io/json.h"
 #include "core/version.h"
+#include "tests/support/paths.h"
 #include "tests/support/process.h"
 #include "tests/support/temporary_directory.h"
 
@@ -17,7 +18,7 @@ using testing::HasSubstr;
 using testing::StartsWith;
 
 ProcessResult clausius_program(std::vector<std::string> arguments) {
-  arguments.insert(arguments.begin(), CLS_PROGRAM);
+  arguments.insert(arguments.begin(), test::program());
   return run_process(arguments);
 }
 

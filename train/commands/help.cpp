@@ -64,6 +64,7 @@ void help_recipe(const std::string& key) {
     const auto field = std::find_if(fields.begin(), fields.end(),
                                     [&](const FieldSchema& f) { return f.key == step; });
     std::vector<std::string_view> known;
+    known.reserve(fields.size());
     for (const FieldSchema& candidate : fields) {
       known.push_back(candidate.key);
     }

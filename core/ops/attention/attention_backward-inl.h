@@ -18,14 +18,33 @@ namespace HWY_NAMESPACE {
 
 // What the gradient of a score needs to know of its row: ds = p (dp - offset - dentropy log2 p).
 struct GradientRows {
-  alignas(
-      64) float log_sum[kTileRows];  // lse in log2 units; huge where the row has no probabilities
+  alignas(64) float log_sum[kTileRows];   // lse, log2 units; huge where the row has no keys
   alignas(64) float offset[kTileRows];    // <dy, y> - dlse + dentropy H
   alignas(64) float dentropy[kTileRows];  // times ln 2: per unit of log2 p
   alignas(64) float scale[kTileRows];     // natural units, for dq and dk
 };
 
-// One unit: every `splits`-th query block of the heads of one (b, g). T: element type of the products.
+// dk and dv of (b, g) from the sums of its units, added in order into the first.
+template <class In>
+void store_key_gradients(const BackwardArguments<In>& a,
+                         std::int64_t b,
+                         std::int64_t g,
+                         float* sums) {
+  const AttentionProblem& p = *a.problem;
+  const F f;
+  for (std::int64_t split = 1; split < a.splits; ++split) {
+    const float* more = sums + split * key_sums_size(p);
+    for (std::int64_t n = 0; n < key_sums_size(p); n += static_cast<std::int64_t>(hn::Lanes(f))) {
+      hn::Store(hn::Add(hn::Load(f, sums + n), hn::Load(f, more + n)), f, sums + n);
+    }
+  }
+  for (std::int64_t j = 0; j < p.S; ++j) {
+    store_scaled(sums + j * round_up(p.D, kStep), 1.0F, p.D, a.dk.at(b, g, j));
+    store_scaled(sums + dk_size(p) + j * round_up(p.E, kStep), 1.0F, p.E, a.dv.at(b, g, j));
+  }
+}
+
+// Runs units: every `splits`-th query block of the heads of one (b, g). T: element type of the products.
 template <class In, class T>
 class BackwardUnit {
  public:
@@ -47,21 +66,25 @@ class BackwardUnit {
       tile_dqueries_[n] =
           TileProduct<T>::make(rows, D_, kTileKeys, kTileRows, kTileKeys, kTileRows, true, jit);
     }
+    take_scratch();
   }
 
-  // dk_SD and dv_SE (padded widths, whole tiles of keys, zero at first) take this split's sums.
-  void run(std::int64_t b, std::int64_t g, std::int64_t split, float* dk_SD, float* dv_SE) {
+  void run(std::int64_t unit) {
+    const std::int64_t b = unit / a_.splits / p_.G;
+    const std::int64_t g = unit / a_.splits % p_.G;
     keys_ = p_.end_BT[b * p_.T + p_.T - 1];
     packed_ = 0;
-    dk_ = dk_SD;
-    dv_ = dv_SE;
-    Scratch scratch(scratch_bytes());
-    take(scratch);
-    const std::int64_t blocks = div_ceil(p_.T, kTileRows);
+    dk_ = a_.splits == 1 ? own_sums_ : a_.sums + unit * key_sums_size(p_);
+    dv_ = dk_ + dk_size(p_);
+    std::memset(dk_, 0, static_cast<std::size_t>(key_sums_size(p_)) * sizeof(float));
     for (std::int64_t h = g * p_.heads_per_group(); h < (g + 1) * p_.heads_per_group(); ++h) {
-      for (std::int64_t block = split; block < blocks; block += a_.splits) {
+      for (std::int64_t block = unit % a_.splits; block < div_ceil(p_.T, kTileRows);
+           block += a_.splits) {
         query_block(b, g, h, block * kTileRows);
       }
+    }
+    if (a_.splits == 1) {
+      store_key_gradients(a_, b, g, dk_);
     }
   }
 
@@ -69,35 +92,36 @@ class BackwardUnit {
   static constexpr bool kBf16 = !std::is_same_v<T, float>;
   static constexpr std::int64_t kPair = kBf16 ? 2 : 1;  // elements of a row-major A in one lane
 
-  [[nodiscard]] std::size_t scratch_bytes() const {
-    const std::int64_t keys = round_up(keys_, kTileKeys);
+  void take_scratch() {
+    const std::int64_t keys = round_up(p_.S, kTileKeys);
+    const std::int64_t widest = HWY_MAX(D_, E_);
     const std::int64_t tile = kTileKeys * kTileRows;
-    return 2 * Scratch::bytes_of<T>(keys * D_) + Scratch::bytes_of<T>(keys * E_) +
-           2 * Scratch::bytes_of<T>(kTileRows * D_) + 2 * Scratch::bytes_of<T>(kTileRows * E_) +
-           2 * Scratch::bytes_of<T>(kTileRows * HWY_MAX(D_, E_)) +
-           Scratch::bytes_of<float>(kTileRows * D_) + 6 * Scratch::bytes_of<float>(tile);
-  }
-  void take(Scratch& scratch) {
-    const std::int64_t keys = round_up(keys_, kTileKeys);
-    const std::int64_t tile = kTileKeys * kTileRows;
-    k_ = scratch.take<T>(keys * D_);
-    k_transposed_ = scratch.take<T>(keys * D_);
-    v_ = scratch.take<T>(keys * E_);
-    q_rows_ = scratch.take<T>(kTileRows * D_);
-    q_transposed_ = scratch.take<T>(kTileRows * D_);
-    dy_rows_ = scratch.take<T>(kTileRows * E_);
-    dy_transposed_ = scratch.take<T>(kTileRows * E_);
-    rows_ = scratch.take<T>(kTileRows * HWY_MAX(D_, E_));
-    more_rows_ = scratch.take<T>(kTileRows * HWY_MAX(D_, E_));
-    dq_transposed_ = scratch.take<float>(kTileRows * D_);
-    tile_.scores = scratch.take<float>(tile);
-    tile_.keep = scratch.take<float>(tile);
-    dscores_ = scratch.take<float>(tile);
+    scratch_.take(k_, keys * D_);
+    scratch_.take(k_transposed_, keys * D_);
+    scratch_.take(v_, keys * E_);
+    scratch_.take(q_rows_, kTileRows * D_);
+    scratch_.take(q_transposed_, kTileRows * D_);
+    scratch_.take(dy_rows_, kTileRows * E_);
+    scratch_.take(dy_transposed_, kTileRows * E_);
+    scratch_.take(rows_, kTileRows * widest);
+    scratch_.take(more_rows_, kTileRows * widest);
+    scratch_.take(dq_transposed_, kTileRows * D_);
+    scratch_.take(unpacked_, D_ * kStep);
+    scratch_.take(tile_.scores, tile);
+    scratch_.take(dscores_, tile);
+    if (p_.dropout > 0) {
+      scratch_.take(tile_.keep, tile);
+    }
+    if (a_.splits == 1) {
+      scratch_.take(own_sums_, key_sums_size(p_));
+    }
     if constexpr (kBf16) {
-      probabilities_ = scratch.take<T>(tile);
-      dscore_rows_ = scratch.take<T>(tile);
-      dscore_pairs_ = scratch.take<T>(tile);
-    } else {
+      scratch_.take(probabilities_, tile);
+      scratch_.take(dscore_rows_, tile);
+      scratch_.take(dscore_pairs_, tile);
+    }
+    scratch_.allocate();
+    if constexpr (!kBf16) {
       probabilities_ = tile_.scores;
       dscore_rows_ = dscore_pairs_ = dscores_;
     }
@@ -137,8 +161,9 @@ class BackwardUnit {
   void load_rows(std::int64_t b, std::int64_t h, std::int64_t i, std::int64_t count) {
     for (std::int64_t r = 0; r < kTileRows; ++r) {
       const std::int64_t row = (b * p_.H + h) * p_.T + i + r;
+      // NaN counts as seen, and goes on.
       const bool seen =
-          r < count && a_.lse.at(b, h, i + r) > -std::numeric_limits<float>::infinity();
+          r < count && a_.lse.at(b, h, i + r) != -std::numeric_limits<float>::infinity();
       if (!seen) {
         rows_of_.log_sum[r] = -kNothing;
         rows_of_.offset[r] = rows_of_.dentropy[r] = rows_of_.scale[r] = 0.0F;
@@ -188,9 +213,9 @@ class BackwardUnit {
     tile_product_rows(tile_.plan, dprobabilities_, dy_transposed_, v_ + key * E_, E_, dscores_);
     if (p_.dropout > 0) {
       draw_keep(tile_, p_, b, h, i, rows);
-      tile_.softcap > 0 ? dscores<true, true>(rows) : dscores<true, false>(rows);
+      choose_dscores<true>(rows);
     } else {
-      tile_.softcap > 0 ? dscores<false, true>(rows) : dscores<false, false>(rows);
+      choose_dscores<false>(rows);
     }
     for (std::int64_t step = 0; step < kStepsPerTile; ++step) {
       const std::int64_t first = tile_.plan.row_begin[static_cast<std::size_t>(step)];
@@ -215,18 +240,28 @@ class BackwardUnit {
     }
   }
 
-  template <bool kDropout, bool kCapped>
+  template <bool kDropout>
+  void choose_dscores(std::int64_t rows) {
+    const bool entropy = a_.dentropy.data != nullptr;
+    if (tile_.softcap > 0) {
+      entropy ? dscores<kDropout, true, true>(rows) : dscores<kDropout, true, false>(rows);
+    } else {
+      entropy ? dscores<kDropout, false, true>(rows) : dscores<kDropout, false, false>(rows);
+    }
+  }
+
+  template <bool kDropout, bool kCapped, bool kEntropy>
   HWY_NOINLINE void dscores(std::int64_t rows) {
     for (std::int64_t r = 0; r < rows; r += static_cast<std::int64_t>(hn::Lanes(F()))) {
       const LaneBounds bounds(tile_, r);
       for_each_step(tile_, bounds, r, [&](auto masked, float* s, std::int64_t key) HWY_ATTR {
-        dscore_step<kDropout, kCapped, masked.value>(s, r, key, bounds);
+        dscore_step<kDropout, kCapped, kEntropy, masked.value>(s, r, key, bounds);
       });
     }
   }
 
   // 16 keys: products to probabilities, gradients of probabilities to gradients of products.
-  template <bool kDropout, bool kCapped, bool kMasked>
+  template <bool kDropout, bool kCapped, bool kEntropy, bool kMasked>
   HWY_INLINE void dscore_step(float* s,
                               std::int64_t r,
                               std::int64_t key,
@@ -256,7 +291,8 @@ class BackwardUnit {
         if constexpr (kDropout) {
           dp = hn::Mul(dp, hn::Load(f, tile_.keep + here));
         }
-        ds[n] = hn::Mul(p[n], hn::Sub(dp, hn::MulAdd(dentropy, log_p, offset)));
+        const VF pull = kEntropy ? hn::MulAdd(dentropy, log_p, offset) : offset;
+        ds[n] = hn::Mul(p[n], hn::Sub(dp, pull));
         if constexpr (kCapped) {
           const VF ratio = hn::Mul(score, hn::Set(f, 1.0F / tile_.softcap));
           ds[n] = hn::NegMulAdd(hn::Mul(ratio, ratio), ds[n], ds[n]);
@@ -273,23 +309,24 @@ class BackwardUnit {
       std::int64_t at, std::int64_t r, const VF p[2], const VF ds[2], VF row_scale) {
     for (int n = 0; n < 2; ++n) {
       if constexpr (kBf16) {
-        store_bf16(bf16_bits(p[n]), probabilities_ + at + n * kTileRows);
-        store_bf16(bf16_bits(hn::Mul(ds[n], row_scale)), dscore_rows_ + at + n * kTileRows);
+        store_bits(bf16_bits(p[n]), probabilities_ + at + n * kTileRows);
+        store_bits(bf16_bits(hn::Mul(ds[n], row_scale)), dscore_rows_ + at + n * kTileRows);
       } else {
         hn::Store(p[n], F(), probabilities_ + at + n * kTileRows);
         hn::Store(ds[n], F(), dscores_ + at + n * kTileRows);
       }
     }
     if constexpr (kBf16) {
-      store_pair(bf16_bits(ds[0]), bf16_bits(ds[1]),
-                 dscore_pairs_ + at + r);  // at counts r once; a pair takes two
+      // A row of pairs is twice as long, and `at` counts r once.
+      store_pair(bf16_bits(ds[0]), bf16_bits(ds[1]), dscore_pairs_ + at + r);
     }
   }
 
   // dq = scale sum ds k; the gradient of the row's own scale is the same sum times q.
   void finish(
       std::int64_t b, std::int64_t h, std::int64_t i, std::int64_t count, std::int64_t rows) {
-    unpack_transposed(dq_transposed_, rows_of_.scale, count, p_.D, a_.dq.at(b, h, i), a_.dq.row);
+    unpack_transposed(dq_transposed_, rows_of_.scale, count, p_.D, unpacked_, a_.dq.at(b, h, i),
+                      a_.dq.row);
     if (a_.row_dscale == nullptr) {
       return;
     }
@@ -323,37 +360,16 @@ class BackwardUnit {
   std::int64_t D_, E_;  // padded
   std::int64_t keys_ = 0, packed_ = 0;
   ByRows<T> scores_, dprobabilities_, dvalues_, dkeys_, step_dqueries_, tile_dqueries_;
-  float *dk_ = nullptr, *dv_ = nullptr;
+  float *dk_ = nullptr, *dv_ = nullptr, *own_sums_ = nullptr;
   T *k_ = nullptr, *k_transposed_ = nullptr, *v_ = nullptr;
   T *q_rows_ = nullptr, *q_transposed_ = nullptr, *dy_rows_ = nullptr, *dy_transposed_ = nullptr;
   T *rows_ = nullptr, *more_rows_ = nullptr;
-  float *dq_transposed_ = nullptr, *dscores_ = nullptr;
+  float *unpacked_ = nullptr, *dq_transposed_ = nullptr, *dscores_ = nullptr;
   T *probabilities_ = nullptr, *dscore_rows_ = nullptr, *dscore_pairs_ = nullptr;
   ScoreTile tile_;
   GradientRows rows_of_;
+  Scratch scratch_;
 };
-
-// dk and dv of (b, g): the sums of all its units, added in order. `parts`: dk [keys][padded D] then dv [keys][padded E] of each.
-template <class In>
-void store_key_gradients(const BackwardArguments<In>& a,
-                         std::int64_t b,
-                         std::int64_t g,
-                         float* const* parts) {
-  const AttentionProblem& p = *a.problem;
-  const std::int64_t D = round_up(p.D, kStep);
-  const std::int64_t E = round_up(p.E, kStep);
-  const std::int64_t dv_at = round_up(p.S, kTileKeys) * D;
-  const F f;
-  for (std::int64_t split = 1; split < a.splits; ++split) {
-    for (std::int64_t n = 0; n < dv_at + p.S * E; n += static_cast<std::int64_t>(hn::Lanes(f))) {
-      hn::Store(hn::Add(hn::Load(f, parts[0] + n), hn::Load(f, parts[split] + n)), f, parts[0] + n);
-    }
-  }
-  for (std::int64_t j = 0; j < p.S; ++j) {
-    store_scaled(parts[0] + j * D, 1.0F, p.D, a.dk.at(b, g, j));
-    store_scaled(parts[0] + dv_at + j * E, 1.0F, p.E, a.dv.at(b, g, j));
-  }
-}
 
 }  // namespace HWY_NAMESPACE
 }  // namespace clausius::ops::detail

@@ -3,13 +3,17 @@
 // pointers. Not for other ops.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <type_traits>
+#include <vector>
 
 #include "core/checked.h"
 #include "core/ops/attention/attention.h"
+#include "core/parallel.h"
 #include "core/tensor.h"
 
 namespace clausius::ops::detail {
@@ -115,6 +119,7 @@ struct HeadParameters {
   }
 };
 
+/// Unit u is part u % units of the (b, g) with number u / units: blocks_per_unit query blocks of each of its heads.
 template <class In>
 struct ForwardArguments {
   HeadRows<const In> q, k, v;
@@ -125,8 +130,29 @@ struct ForwardArguments {
   float* entropy;    // [B, H, T]
   float* lse;        // [B, H, T]
   float* block_max;  // [B, H, blocks of 64 queries]: largest visible score
+  std::int64_t units = 1;
+  std::int64_t blocks_per_unit = 1;
 };
 
+/// Threads that a parallel_for would use here.
+[[nodiscard]] inline std::int64_t threads_here() {
+  return in_parallel_region() ? 1 : num_threads();
+}
+/// Units handed to a thread at a time: its set-up is shared, and still every thread gets several chunks.
+[[nodiscard]] inline std::int64_t units_per_chunk(std::int64_t units) {
+  return threads_here() == 1 ? units : std::max<std::int64_t>(1, units / (8 * threads_here()));
+}
+
+/// So few query rows a key head, as in decoding, have a kernel that packs nothing.
+inline constexpr std::int64_t kMostDecodeRows = 16;
+/// Keys of one decoding unit.
+inline constexpr std::int64_t kDecodeKeys = 256;
+/// Floats of one decoding unit: for each row (h, i) of one b its max, sum, weighted sum, largest score and sum of p v.
+[[nodiscard]] inline std::int64_t decode_states_size(const AttentionProblem& p) {
+  return p.H * p.T * (4 + p.E);
+}
+
+/// Unit u takes every splits-th query block of the (b, g) with number u / splits, from block u % splits on.
 template <class In>
 struct BackwardArguments {
   HeadRows<const In> q, k, v, dy, y;
@@ -134,10 +160,43 @@ struct BackwardArguments {
   HeadParameters parameters;
   const AttentionProblem* problem;
   AttentionCpuChoice choice;
-  std::int64_t splits;  // units that share the query blocks of one (b, g)
   HeadRows<In> dq, dk, dv;
   float* row_dscale;  // [B, H, T], or null where there is no scale or sink
   float* row_dsink;
+  std::int64_t splits = 1;
+  float* sums = nullptr;  // [B, G, splits, key_sums_size()] where splits > 1
+};
+
+/// Floats of one unit's sums over keys: dk [whole tiles of keys][padded D], then dv [..][padded E].
+[[nodiscard]] inline std::int64_t dk_size(const AttentionProblem& p) {
+  return round_up(p.S, kTileKeys) * round_up(p.D, kStep);
+}
+[[nodiscard]] inline std::int64_t key_sums_size(const AttentionProblem& p) {
+  return dk_size(p) + round_up(p.S, kTileKeys) * round_up(p.E, kStep);
+}
+
+/// The kernels of one instruction set. Units may run on any thread, in any order.
+template <class In>
+struct ForwardKernels {
+  /// Units [first, last).
+  void (*tiles)(const ForwardArguments<In>&, std::int64_t first, std::int64_t last);
+  /// Keys [split, split + 1) kDecodeKeys for all rows of b; then, after all splits, their merger.
+  void (*decode)(const ForwardArguments<In>&, std::int64_t b, std::int64_t split, float* states);
+  void (*finish_decode)(const ForwardArguments<In>&,
+                        std::int64_t b,
+                        std::int64_t splits,
+                        float* states);
+};
+
+template <class In>
+struct BackwardKernels {
+  /// Units [first, last): writes dq, and dk and dv where splits = 1, else the units' sums.
+  void (*tiles)(const BackwardArguments<In>&, std::int64_t first, std::int64_t last);
+  /// dk and dv of (b, g) from `splits` sums, which are added in order into the first.
+  void (*store_key_gradients)(const BackwardArguments<In>&,
+                              std::int64_t b,
+                              std::int64_t g,
+                              float* sums);
 };
 
 /// The whole forward kernel, as registered for f32 and bf16.
@@ -173,28 +232,29 @@ void attention_backward_cpu(const AttentionCpuChoice& choice,
                             Tensor& dscale,
                             Tensor& dsink);
 
-/// Scratch memory of one work unit, handed out in 64-byte aligned pieces.
+/// Scratch memory in 64-byte aligned pieces: name them all with take(), then allocate() points each at its place.
 class Scratch {
  public:
-  explicit Scratch(std::size_t bytes)
-      : memory_(Tensor::empty({static_cast<std::int64_t>(bytes)}, Dtype::kU8)),
-        next_(memory_.raw()) {}
-
   template <class T>
-  [[nodiscard]] static std::size_t bytes_of(std::int64_t count) {
-    return round_up(static_cast<std::size_t>(count) * sizeof(T), std::size_t{64});
+  void take(T*& piece, std::int64_t count) {
+    pieces_.push_back({size_, [&piece](std::byte* place) { piece = reinterpret_cast<T*>(place); }});
+    size_ += round_up(count * static_cast<std::int64_t>(sizeof(T)), std::int64_t{64});
   }
-  template <class T>
-  [[nodiscard]] T* take(std::int64_t count) {
-    T* piece = reinterpret_cast<T*>(next_);
-    next_ += bytes_of<T>(count);
-    CLS_ASSERT(next_ <= memory_.raw() + memory_.numel());
-    return piece;
+  void allocate() {
+    memory_ = Tensor::empty({size_}, Dtype::kU8);
+    for (const Piece& piece : pieces_) {
+      piece.point_at(memory_.raw() + piece.offset);
+    }
   }
 
  private:
+  struct Piece {
+    std::int64_t offset;
+    std::function<void(std::byte*)> point_at;
+  };
+  std::vector<Piece> pieces_;
+  std::int64_t size_ = 0;
   Tensor memory_;
-  std::byte* next_;
 };
 
 /// Which part of a tile is visited: for each step of 16 keys, the rows [begin, end) (multiples of

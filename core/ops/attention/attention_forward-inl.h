@@ -34,8 +34,7 @@ struct RunningRows {
   }
 };
 
-// One unit: query blocks [first_block, last_block) of the heads of one (b, g). T: element type of
-// the products.
+// Runs units: runs of query blocks of the heads of one (b, g). T: element type of the products.
 template <class In, class T>
 class ForwardUnit {
  public:
@@ -53,17 +52,20 @@ class ForwardUnit {
       tile_values_[n] =
           TileProduct<T>::make(rows, E_, kTileKeys, kTileRows, kTileKeys, kTileRows, true, jit);
     }
+    take_scratch();
   }
 
-  void run(std::int64_t b, std::int64_t g, std::int64_t first_block, std::int64_t last_block) {
-    const std::int64_t first_row = first_block * kTileRows;
+  void run(std::int64_t unit) {
+    const std::int64_t b = unit / a_.units / p_.G;
+    const std::int64_t g = unit / a_.units % p_.G;
+    // Later blocks of a causal mask see more keys: the long units first.
+    const std::int64_t first_block = (a_.units - 1 - unit % a_.units) * a_.blocks_per_unit;
+    const std::int64_t last_block =
+        HWY_MIN(first_block + a_.blocks_per_unit, div_ceil(p_.T, kTileRows));
     const std::int64_t last_row = HWY_MIN(last_block * kTileRows, p_.T);
-    first_tile_ = p_.begin_BT[b * p_.T + first_row] / kTileKeys;
+    first_tile_ = p_.begin_BT[b * p_.T + first_block * kTileRows] / kTileKeys;
     packed_ = first_tile_;
     keys_ = p_.end_BT[b * p_.T + last_row - 1];
-    const std::int64_t tiles = HWY_MAX(div_ceil(keys_, kTileKeys) - first_tile_, 0);
-    Scratch scratch(scratch_bytes(tiles));
-    take(scratch, tiles);
     for (std::int64_t h = g * p_.heads_per_group(); h < (g + 1) * p_.heads_per_group(); ++h) {
       for (std::int64_t block = first_block; block < last_block; ++block) {
         query_block(b, h, block);
@@ -72,24 +74,30 @@ class ForwardUnit {
   }
 
  private:
-  [[nodiscard]] std::size_t scratch_bytes(std::int64_t tiles) const {
-    return Scratch::bytes_of<T>(tiles * kTileKeys * D_) +
-           Scratch::bytes_of<T>(tiles * kTileKeys * E_) + Scratch::bytes_of<T>(kTileRows * D_) +
-           2 * Scratch::bytes_of<T>(kTileRows * HWY_MAX(D_, E_)) +
-           Scratch::bytes_of<float>(E_ * kTileRows) +
-           3 * Scratch::bytes_of<float>(kTileKeys * kTileRows);
-  }
-  void take(Scratch& scratch, std::int64_t tiles) {
-    k_ = scratch.take<T>(tiles * kTileKeys * D_);
-    v_transposed_ = scratch.take<T>(tiles * kTileKeys * E_);
-    q_transposed_ = scratch.take<T>(kTileRows * D_);
-    rows_ = scratch.take<T>(kTileRows * HWY_MAX(D_, E_));
-    more_rows_ = scratch.take<T>(kTileRows * HWY_MAX(D_, E_));
-    y_transposed_ = scratch.take<float>(E_ * kTileRows);
-    tile_.scores = scratch.take<float>(kTileKeys * kTileRows);
-    tile_.keep = scratch.take<float>(kTileKeys * kTileRows);
-    probabilities_ = std::is_same_v<T, float> ? reinterpret_cast<T*>(tile_.scores)
-                                              : scratch.take<T>(kTileKeys * kTileRows);
+  static constexpr bool kBf16 = !std::is_same_v<T, float>;
+
+  void take_scratch() {
+    const std::int64_t keys = round_up(p_.S, kTileKeys);
+    const std::int64_t widest = HWY_MAX(D_, E_);
+    const std::int64_t tile = kTileKeys * kTileRows;
+    scratch_.take(k_, keys * D_);
+    scratch_.take(v_transposed_, keys * E_);
+    scratch_.take(q_transposed_, kTileRows * D_);
+    scratch_.take(rows_, kTileRows * widest);
+    scratch_.take(more_rows_, kTileRows * widest);
+    scratch_.take(y_transposed_, E_ * kTileRows);
+    scratch_.take(unpacked_, E_ * kStep);
+    scratch_.take(tile_.scores, tile);
+    if (p_.dropout > 0) {
+      scratch_.take(tile_.keep, tile);
+    }
+    if constexpr (kBf16) {
+      scratch_.take(probabilities_, tile);
+    }
+    scratch_.allocate();
+    if constexpr (!kBf16) {
+      probabilities_ = tile_.scores;
+    }
   }
 
   // Packs tiles up to `end` when they are first needed, so that the next one can be on its way to the cache meanwhile. Keys past
@@ -120,8 +128,7 @@ class ForwardUnit {
     prefetch_rows(a_.q.at(b, h, i + count), a_.q.row, HWY_MIN(kTileRows, p_.T - i - count), p_.D);
     prefetch_rows(a_.y.at(b, h, i), a_.y.row, count, p_.E);
     std::memset(y_transposed_, 0, static_cast<std::size_t>(E_ * kTileRows) * sizeof(float));
-    const std::int64_t end =
-        HWY_MIN(div_ceil<std::int64_t>(tile_.end[rows - 1], kTileKeys), div_ceil(keys_, kTileKeys));
+    const std::int64_t end = div_ceil<std::int64_t>(tile_.end[rows - 1], kTileKeys);
     pack_keys(b, h / p_.heads_per_group(), end);
     for (std::int64_t tile = tile_.begin[0] / kTileKeys; tile < end; ++tile) {
       tile_.plan = plan_tile(tile_.begin, tile_.end, rows, tile * kTileKeys);
@@ -145,8 +152,7 @@ class ForwardUnit {
     } else {
       a_.choice.entropy ? softmax<true, false>(rows) : softmax<false, false>(rows);
     }
-    constexpr std::int64_t kPair =
-        std::is_same_v<T, float> ? 1 : 2;  // elements of A in one lane of a row
+    constexpr std::int64_t kPair = kBf16 ? 2 : 1;  // elements of A in one lane
     if (tile_.plan.full) {
       return multiply(tile_values_[static_cast<std::size_t>(rows / kStep - 1)], probabilities_,
                       v_transposed, y_transposed_);
@@ -271,9 +277,9 @@ class ForwardUnit {
     for (std::int64_t r = 0; r < rows; r += static_cast<std::int64_t>(hn::Lanes(f))) {
       const LaneBounds bounds(tile_, r);
       const VF sum = hn::Load(f, running_.sum + r);
-      const auto seen = hn::Gt(sum, zero);
+      const auto seen = hn::Not(hn::Eq(sum, zero));  // also where it is NaN
       const VF safe = hn::IfThenElse(seen, sum, one);
-      const VF log_sum = hn::Log(f, safe);
+      const VF log_sum = hn::IfThenElse(hn::IsNaN(sum), sum, hn::Log(f, safe));  // Log loses NaN
       const VF choices = hn::Add(hn::ConvertTo(f, hn::Sub(bounds.end, bounds.begin)), sink);
       const VF most = hn::Log(f, hn::Max(choices, one));
       const VF mean = hn::Mul(hn::Set(f, kLn2), hn::Div(hn::Load(f, running_.weighted + r), safe));
@@ -293,22 +299,22 @@ class ForwardUnit {
     }
     a_.block_max[(b * p_.H + h) * div_ceil(p_.T, kTileRows) + block] =
         largest == kNothing ? -std::numeric_limits<float>::infinity() : largest * kLn2;
-    unpack_transposed(y_transposed_, inverse, count, p_.E, a_.y.at(b, h, i), a_.y.row);
+    unpack_transposed(y_transposed_, inverse, count, p_.E, unpacked_, a_.y.at(b, h, i), a_.y.row);
   }
 
   const ForwardArguments<In>& a_;
   const AttentionProblem& p_;
   std::int64_t D_, E_;  // padded
-  std::int64_t first_tile_ = 0,
-               packed_ = 0;  // key tiles [first_tile_, packed_) are in the scratch memory
-  std::int64_t keys_ = 0;    // end of the last visible key
+  // Key tiles [first_tile_, packed_) are in the scratch memory; keys_ ends the last visible key.
+  std::int64_t first_tile_ = 0, packed_ = 0, keys_ = 0;
   ByRows<T> scores_, step_values_, tile_values_;
   T *k_ = nullptr, *v_transposed_ = nullptr, *q_transposed_ = nullptr, *rows_ = nullptr,
     *more_rows_ = nullptr;
   T* probabilities_ = nullptr;
-  float* y_transposed_ = nullptr;
+  float *y_transposed_ = nullptr, *unpacked_ = nullptr;
   ScoreTile tile_;
   RunningRows running_;
+  Scratch scratch_;
 };
 
 }  // namespace HWY_NAMESPACE

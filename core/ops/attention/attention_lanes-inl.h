@@ -57,8 +57,8 @@ HWY_INLINE VF exp2_of(VF t) {
   return hn::Mul(p, power);
 }
 
-// bf16 bits of v in the low half of each lane, rounded to nearest even. Not for NaNs with payload in the low half, which bf16 inputs
-// cannot make.
+// bf16 bits of v in the low half of each lane, rounded to nearest even. Not for NaNs with payload in
+// the low half, which bf16 inputs cannot make.
 HWY_INLINE VU bf16_bits(VF v) {
   const U u;
   const VU bits = hn::BitCast(u, v);
@@ -66,7 +66,7 @@ HWY_INLINE VU bf16_bits(VF v) {
   return hn::ShiftRight<16>(hn::Add(hn::Add(bits, hn::Set(u, 0x7fff)), odd));
 }
 
-HWY_INLINE void store_bf16(VU bits, bf16* to) {
+HWY_INLINE void store_bits(VU bits, bf16* to) {
   const hn::Rebind<std::uint16_t, U> half;
   hn::StoreU(hn::DemoteTo(half, hn::BitCast(I(), bits)), half,
              reinterpret_cast<std::uint16_t*>(to));
@@ -76,9 +76,18 @@ HWY_INLINE void store_pair(VU even, VU odd, bf16* to) {
   hn::Store(hn::Or(even, hn::ShiftLeft<16>(odd)), U(), reinterpret_cast<std::uint32_t*>(to));
 }
 
+// One vector of results; any NaN stays one.
+HWY_INLINE void store_lanes(VF v, float* to) {
+  hn::StoreU(v, F(), to);
+}
+HWY_INLINE void store_lanes(VF v, bf16* to) {
+  const U u;
+  const VU quiet = hn::Set(u, 0x7fc0);
+  store_bits(hn::IfThenElse(hn::RebindMask(u, hn::IsNaN(v)), quiet, bf16_bits(v)), to);
+}
+
 // ---- packing: rows of a tensor into dense, zero-padded operands ----
 
-// `width` elements from row to row; the padded row may be overwritten up to a multiple of 16.
 HWY_INLINE void copy_row(const float* HWY_RESTRICT from,
                          float* HWY_RESTRICT to,
                          std::int64_t width) {
@@ -86,7 +95,7 @@ HWY_INLINE void copy_row(const float* HWY_RESTRICT from,
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(f));
   std::int64_t d = 0;
   for (; d + lanes <= width; d += lanes) {
-    hn::Store(hn::LoadU(f, from + d), f, to + d);
+    hn::StoreU(hn::LoadU(f, from + d), f, to + d);
   }
   for (; d < width; ++d) {
     to[d] = from[d];
@@ -146,13 +155,6 @@ struct Quads {
     }
     return q;
   }
-  void scale_columns(const float* factor) {
-    for (int r = 0; r < 4; ++r) {
-      for (int c = 0; c < 4; ++c) {
-        row[r][c] *= factor[c];
-      }
-    }
-  }
   [[nodiscard]] Quads transposed() const {
     Quads q;
     for (int r = 0; r < 4; ++r) {
@@ -175,11 +177,6 @@ struct Quads {
     const D d;
     return {{hn::LoadU(d, from), hn::LoadU(d, from + stride), hn::LoadU(d, from + 2 * stride),
              hn::LoadU(d, from + 3 * stride)}};
-  }
-  HWY_INLINE void scale_columns(const float* factor) {
-    for (auto& r : row) {
-      r = hn::Mul(r, hn::LoadU(D(), factor));
-    }
   }
   [[nodiscard]] HWY_INLINE Quads transposed() const {
     const D d;
@@ -264,80 +261,63 @@ HWY_INLINE void transposed_b(const bf16* block, std::int64_t width, bf16* to, bf
                   reinterpret_cast<float*>(to), kTileKeys / 2);
 }
 
-// ---- unpacking: columns of an f32 tile into rows of a tensor ----
+// ---- unpacking: f32 sums into rows of a tensor ----
 
-HWY_INLINE void store_quad(const Quads& block, int r, float* to) {
-  block.store_row(r, to);
-}
-HWY_INLINE void store_quad(const Quads& block, int r, bf16* to) {
-  float values[4];
-  block.store_row(r, values);
-  for (int n = 0; n < 4; ++n) {
-    to[n] = bf16(values[n]);
+// to = factor from.
+template <class Out>
+HWY_INLINE void store_scaled(const float* from, float factor, std::int64_t width, Out* to) {
+  const F f;
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(f));
+  std::int64_t d = 0;
+  for (; d + lanes <= width; d += lanes) {
+    store_lanes(hn::Mul(hn::LoadU(f, from + d), hn::Set(f, factor)), to + d);
+  }
+  for (; d < width; ++d) {
+    to[d] = Out(factor * from[d]);
   }
 }
 
-// to row r (row_stride apart) = factor[r] from[.][r], `rows` rows of `width`; `from` has rows of kTileRows, and padding up to
-// multiples of 4 that may be read.
+// to row r (row_stride apart) = factor[r] from[.][r], `rows` rows of `width`; `from` has rows of kTileRows and `width` rounded up to 16
+// of them. `scratch`: 16 rows of that width.
 template <class Out>
 HWY_INLINE void unpack_transposed(const float* HWY_RESTRICT from,
                                   const float* HWY_RESTRICT factor,
                                   std::int64_t rows,
                                   std::int64_t width,
+                                  float* HWY_RESTRICT scratch,
                                   Out* HWY_RESTRICT to,
                                   std::int64_t row_stride) {
-  for (std::int64_t r = 0; r < rows; r += 4) {
-    for (std::int64_t c = 0; c < width; c += 4) {
-      Quads block = Quads::load(from + c * kTileRows + r, kTileRows);
-      block.scale_columns(factor + r);
-      block = block.transposed();
-      Out* y = to + r * row_stride + c;
-      if (r + 4 <= rows && c + 4 <= width) {
-        for (int n = 0; n < 4; ++n) {
-          store_quad(block, n, y + n * row_stride);
-        }
-        continue;
-      }
-      for (int n = 0; n < 4 && r + n < rows; ++n) {
-        Out values[4];
-        store_quad(block, n, values);
-        std::memcpy(y + n * row_stride, values,
-                    static_cast<std::size_t>(HWY_MIN(width - c, 4)) * sizeof(Out));
-      }
+  const std::int64_t padded = round_up(width, kStep);
+  for (std::int64_t r = 0; r < rows; r += kStep) {
+    transpose_words(from + r, kTileRows, padded, kStep, scratch, padded);
+    for (std::int64_t n = 0; n < kStep && r + n < rows; ++n) {
+      store_scaled(scratch + n * padded, factor[r + n], width, to + (r + n) * row_stride);
     }
   }
 }
 
-// to row r (row_stride apart) = factor from[r][padded_width], `rows` rows of `width`.
-HWY_INLINE void store_scaled(const float* from, float factor, std::int64_t width, float* to) {
-  for (std::int64_t d = 0; d < width; ++d) {
-    to[d] = factor * from[d];
-  }
+// One vector of elements as floats.
+HWY_INLINE VF load_lanes(const float* from) {
+  return hn::LoadU(F(), from);
 }
-HWY_INLINE void store_scaled(const float* from, float factor, std::int64_t width, bf16* to) {
-  for (std::int64_t d = 0; d < width; ++d) {
-    to[d] = bf16(factor * from[d]);
-  }
+HWY_INLINE VF load_lanes(const bf16* from) {
+  const hn::Rebind<std::uint16_t, U> half;
+  const VU bits = hn::PromoteTo(U(), hn::LoadU(half, reinterpret_cast<const std::uint16_t*>(from)));
+  return hn::BitCast(F(), hn::ShiftLeft<16>(bits));
 }
 
 // Sum of x y over one row.
-HWY_INLINE float dot(const float* x, const float* y, std::int64_t width) {
+template <class X, class Y>
+HWY_INLINE float dot(const X* x, const Y* y, std::int64_t width) {
   const F f;
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(f));
   VF sum = hn::Zero(f);
   std::int64_t e = 0;
   for (; e + lanes <= width; e += lanes) {
-    sum = hn::MulAdd(hn::LoadU(f, x + e), hn::LoadU(f, y + e), sum);
+    sum = hn::MulAdd(load_lanes(x + e), load_lanes(y + e), sum);
   }
   float total = hn::GetLane(hn::SumOfLanes(f, sum));
   for (; e < width; ++e) {
-    total += x[e] * y[e];
-  }
-  return total;
-}
-HWY_INLINE float dot(const bf16* x, const bf16* y, std::int64_t width) {
-  float total = 0;
-  for (std::int64_t e = 0; e < width; ++e) {
     total += static_cast<float>(x[e]) * static_cast<float>(y[e]);
   }
   return total;
@@ -346,10 +326,10 @@ HWY_INLINE float dot(const bf16* x, const bf16* y, std::int64_t width) {
 // ---- products ----
 
 // The portable loop behind TileProduct: four columns of C by two vectors of rows at a time.
-HWY_NOINLINE void portable_product(const TileProduct<float>& p,
-                                   const float* a,
-                                   const float* b,
-                                   float* c) {
+inline HWY_NOINLINE void portable_product(const TileProduct<float>& p,
+                                          const float* a,
+                                          const float* b,
+                                          float* c) {
   const F f;
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(f));
   for (std::int64_t n = 0; n < p.n; n += 4) {

@@ -29,13 +29,13 @@ double best_seconds(int runs, const std::function<void()>& fn) {
   return best;
 }
 
-double onednn_flops(Dtype dtype) {
+double onednn_flops(Dtype dtype, int runs) {
   constexpr std::int64_t kSize = 1024;
   const Tensor a = Tensor::full({kSize, kSize}, 0.5, dtype);
   Tensor out = Tensor::empty({kSize, kSize}, dtype);
   double best = std::numeric_limits<double>::infinity();
   for (const Tensor& b : {a, a.transpose(0, 1)}) {
-    best = std::min(best, best_seconds(6, [&] { matmul(a, b, out); }));
+    best = std::min(best, best_seconds(runs, [&] { matmul(a, b, out); }));
   }
   return 2.0 * kSize * kSize * kSize / best;
 }
@@ -48,14 +48,14 @@ constexpr double kFlops = 2.0 * kBlock * kBlock * kBlock * kProducts;
 
 // product(a, b, c) multiplies blocks of `dtype` into f32.
 template <class Product>
-double libxsmm_flops(Dtype dtype, int threads, const Product& product) {
+double libxsmm_flops(Dtype dtype, int threads, int runs, const Product& product) {
   const auto blocks = [&](Dtype type) {
     return Tensor::full({threads, kBlock, kBlock}, 0.0, type);
   };
   const Tensor a = blocks(dtype);
   const Tensor b = blocks(dtype);
   const Tensor c = blocks(Dtype::kF32);
-  const double seconds = best_seconds(6, [&] {
+  const double seconds = best_seconds(runs, [&] {
     parallel_for(threads, 1, [&](std::int64_t thread, std::int64_t /*end*/) {
       const std::byte* left = a.select(0, thread).raw();
       const std::byte* right = b.select(0, thread).raw();
@@ -68,13 +68,13 @@ double libxsmm_flops(Dtype dtype, int threads, const Product& product) {
   return threads * kFlops / seconds;
 }
 
-double libxsmm_flops(Dtype dtype, int threads) {
+double libxsmm_flops(Dtype dtype, int threads, int runs) {
   if (dtype == Dtype::kF32) {
     const libxsmm_smmfunction kernel = libxsmm_smmdispatch(
         kBlock, kBlock, kBlock, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr);
     return kernel == nullptr
                ? 0.0
-               : libxsmm_flops(dtype, threads, [&](const auto* a, const auto* b, float* c) {
+               : libxsmm_flops(dtype, threads, runs, [&](const auto* a, const auto* b, float* c) {
                    kernel(reinterpret_cast<const float*>(a), reinterpret_cast<const float*>(b), c);
                  });
   }
@@ -83,7 +83,7 @@ double libxsmm_flops(Dtype dtype, int threads) {
       kBlock, kBlock, kBlock, nullptr, nullptr, nullptr, nullptr, nullptr, &flags, nullptr);
   return kernel == nullptr
              ? 0.0
-             : libxsmm_flops(dtype, threads, [&](const auto* a, const auto* b, float* c) {
+             : libxsmm_flops(dtype, threads, runs, [&](const auto* a, const auto* b, float* c) {
                  kernel(reinterpret_cast<const libxsmm_bfloat16*>(a),
                         reinterpret_cast<const libxsmm_bfloat16*>(b), c);
                });
@@ -91,7 +91,7 @@ double libxsmm_flops(Dtype dtype, int threads) {
 
 #else
 
-double libxsmm_flops(Dtype /*dtype*/, int /*threads*/) {
+double libxsmm_flops(Dtype /*dtype*/, int /*threads*/, int /*runs*/) {
   return 0;
 }
 
@@ -99,10 +99,10 @@ double libxsmm_flops(Dtype /*dtype*/, int /*threads*/) {
 
 }  // namespace
 
-GemmCeiling measure_gemm_ceiling(Dtype dtype) {
-  return {.onednn = onednn_flops(dtype),
-          .libxsmm = libxsmm_flops(dtype, num_threads()),
-          .libxsmm_core = libxsmm_flops(dtype, 1)};
+GemmCeiling measure_gemm_ceiling(Dtype dtype, int runs) {
+  return {.onednn = onednn_flops(dtype, runs),
+          .libxsmm = libxsmm_flops(dtype, num_threads(), runs),
+          .libxsmm_core = libxsmm_flops(dtype, 1, runs)};
 }
 
 }  // namespace clausius::ops

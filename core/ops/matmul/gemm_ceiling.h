@@ -14,7 +14,7 @@ struct GemmCeiling {
   [[nodiscard]] double best() const { return onednn > libxsmm ? onednn : libxsmm; }
 };
 
-/// f32 or bf16. Cost: about 200 ms.
-[[nodiscard]] GemmCeiling measure_gemm_ceiling(Dtype dtype);
+/// f32 or bf16; `runs` of each, of which the fastest counts (the machine may be shared). Cost: about 25 ms a run.
+[[nodiscard]] GemmCeiling measure_gemm_ceiling(Dtype dtype, int runs = 15);
 
 }  // namespace clausius::ops

@@ -9,7 +9,8 @@
 
 namespace clausius::test {
 
-/// Calls body(communicator) on `ranks` threads; rethrows the first exception (an exception on one rank alone hangs the others).
+/// Calls body(communicator) on `ranks` threads; rethrows the first exception (an exception on one rank alone hangs
+/// the others).
 void run_ranks(int ranks,
                const CommunicatorOptions& options,
                const std::function<void(Communicator&)>& body);

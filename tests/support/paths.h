@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where the source tree, the build tree and the program under test are.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+namespace clausius::test {
+
+[[nodiscard]] std::filesystem::path source_dir();
+[[nodiscard]] std::filesystem::path binary_dir();
+/// The clausius program of this build.
+[[nodiscard]] std::string program();
+
+}  // namespace clausius::test
