@@ -103,7 +103,8 @@ void DecoderLm::reach(std::int64_t count) {
   if (count <= rope_positions_) {
     return;
   }
-  rope_positions_ = std::max(count, context_length_);
+  // Generation beyond the context asks for one more each time: doubling keeps that cheap.
+  rope_positions_ = std::max({count, context_length_, 2 * rope_positions_});
   for (Layer& layer : layers_) {
     if (layer.position != nullptr) {
       layer.rope = layer.position->table(layer.head_dim, rope_positions_, store_.master().dtype());
