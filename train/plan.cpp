@@ -92,12 +92,14 @@ MemoryPlan plan_memory(const Recipe& recipe, const RunPlan& run, Recompute recom
   memory.optimizer = used_bytes() - before;
 
   const DataTraits data = recipe.data.facts();
+  CLS_CHECK(vocab_size_of(*model) > 0 && data.context_length > 0, ConfigError, recipe.name,
+            ": plans are made for models that read tokens; model kind '", recipe.model.kind(),
+            "' with these data is none");
   Batch batch = make_synthetic_batch({.rows = run.micro_batch,
                                       .context_length = run.tokens_per_sample,
                                       .vocab_size = vocab_size_of(*model)});
-  if (data.packs_documents) {
-    batch.targets_BT.data<std::int32_t>()[0] = kIgnoredTarget;
-  }
+  // Ends of documents and epochs leave targets out, which costs the head a copy of its rows.
+  batch.targets_BT.data<std::int32_t>()[0] = kIgnoredTarget;
   const std::int64_t rank_samples = div_ceil<std::int64_t>(run.batch_samples, run.ranks);
   // Those that wait, the one in the reader's hands, and the one in use.
   memory.batches = bytes_of(batch) * div_ceil(rank_samples, run.micro_batch) *

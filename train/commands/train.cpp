@@ -6,14 +6,27 @@
 
 #include <CLI/App.hpp>
 
+#include "core/allocator.h"
 #include "train/commands/command.h"
 #include "train/commands/ranks.h"
 #include "train/log.h"
+#include "train/machine.h"
+#include "train/plan.h"
 #include "train/recipe.h"
 #include "train/trainer.h"
 
 namespace clausius {
 namespace {
+
+// Where the memory went. What cannot be planned either is left to the error itself.
+void print_plan(const Recipe& recipe, const Communicator& communicator) {
+  try {
+    const TrainingPlan plan =
+        make_training_plan(recipe, communicator.size(), communicator.cores_per_rank());
+    std::cerr << to_text(plan, 0.0);
+  } catch (const Error&) {
+  }
+}
 
 class TrainCommand final : public Command {
  public:
@@ -42,8 +55,15 @@ class TrainCommand final : public Command {
       log.warn(warning);
     }
     return run_on_ranks(*communicator, [&] {
-      Trainer trainer(recipe, options_, *communicator, log);
-      return dry_run_ ? ExitCode::kDone : trainer.run();
+      // Past what there is the system would end the process without a word.
+      allocator(kCpu).set_limit(static_cast<std::size_t>(available_memory_bytes()));
+      try {
+        Trainer trainer(recipe, options_, *communicator, log);
+        return dry_run_ ? ExitCode::kDone : trainer.run();
+      } catch (const MemoryError&) {
+        print_plan(recipe, *communicator);
+        throw;
+      }
     });
   }
 
