@@ -60,7 +60,9 @@ class BenchCommand final : public Command {
       show(benchmark_step(recipe, step_));
     }
     if (json_) {
-      std::cout << document_.set("benchmarks", micro_json_).set("steps", step_json_).dump() << '\n';
+      document_.set("benchmarks", micro_json_);
+      document_.set("steps", step_json_);
+      std::cout << document_.dump() << '\n';
     }
     return ExitCode::kDone;
   }
