@@ -5,6 +5,8 @@
 A command is a line that starts with `$ ` in a fence ```console; the other lines of the fence are what it prints (not compared). A fence
 ```console not run here: REASON is exempt and counted; a fence ```console fails N wants exit code N. Program names are those of the
 build given by --build. Prints one line a command; exits 1 on the first failure.
+
+The ```python fences of a page are one script, run after the page's commands by a Python that has h5py and numpy.
 """
 import argparse
 import os
@@ -33,6 +35,19 @@ def commands_of(path):
                 yield number, line[2:], int(mode.split()[1]) if mode else 0
 
 
+def python_of(path):
+    """The page's ```python fences, one after the other."""
+    return "\n".join(re.findall(r"^```python\n(.*?)^```", path.read_text(), re.MULTILINE | re.DOTALL))
+
+
+def python_with_h5py():
+    """The Debian packages belong to the system's Python, which need not be the first one on the path."""
+    for python in (sys.executable, "/usr/bin/python3"):
+        if subprocess.run([python, "-c", "import h5py, numpy"], capture_output=True).returncode == 0:
+            return python
+    sys.exit("no Python here has h5py and numpy; run tools/install-deps")
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", required=True, type=pathlib.Path)
@@ -56,6 +71,14 @@ def main() -> int:
             print(f"{place}: exit {done.returncode}, {time.time() - start:.1f} s: {command}", flush=True)
             if done.returncode != wanted:
                 print(f"{place}: expected exit {wanted}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}", flush=True)
+                return 1
+        script = python_of(page)
+        if script:
+            done = subprocess.run([python_with_h5py(), "-c", script], cwd=root, env=environment, capture_output=True, text=True)
+            ran += 1
+            print(f"{page.name}: exit {done.returncode}: its Python\n{done.stdout}", flush=True)
+            if done.returncode != 0:
+                print(done.stderr[-4000:], flush=True)
                 return 1
     print(f"{ran} commands ran, {exempt} are exempt")
     return 0
