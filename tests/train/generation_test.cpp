@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 #include <map>
+#include <optional>
 #include <set>
 #include <vector>
 
@@ -158,6 +159,7 @@ class Counter final : public LanguageModel {
   [[nodiscard]] ForwardCost cost(std::int64_t /*context_length*/) const override { return {}; }
   [[nodiscard]] std::int64_t vocab_size() const override { return 5; }
   [[nodiscard]] std::int64_t context_length() const override { return 100; }
+  [[nodiscard]] std::optional<std::int64_t> longest_sequence() const override { return longest; }
   [[nodiscard]] Tensor logits(const Tensor& /*tokens_BT*/) override { return {}; }
   [[nodiscard]] std::unique_ptr<GenerationState> start(std::int64_t batch,
                                                        std::int64_t capacity) const override {
@@ -174,6 +176,7 @@ class Counter final : public LanguageModel {
     return logits;
   }
 
+  std::optional<std::int64_t> longest;
   mutable std::vector<std::int64_t> capacities;
   std::vector<std::int64_t> asked;
 
@@ -201,6 +204,24 @@ TEST(Generate, EndsBeforeTheStopToken) {
   EXPECT_EQ(generate(model, {4}, options), (std::vector<std::int32_t>{}));
   EXPECT_EQ(generate(model, {0}, {.max_tokens = 0}), (std::vector<std::int32_t>{}));
   EXPECT_THROW((void)generate(model, {}, options), ConfigError);
+}
+
+TEST(Generate, EndsWhereTheModelCannotReadOn) {
+  Counter model;
+  model.longest = 5;
+  // The sixth token is written and never read.
+  EXPECT_EQ(generate(model, {0, 1, 2}, {.max_tokens = 50, .temperature = 0.0}),
+            (std::vector<std::int32_t>{3, 4, 0}));
+  EXPECT_EQ(model.asked, (std::vector<std::int64_t>{3, 1, 1}));
+  EXPECT_THROW((void)generate(model, {0, 1, 2, 3, 4, 0}, {.max_tokens = 1}), ConfigError);
+}
+
+TEST(Generate, TokensOutsideTheVocabularyAreNeverDrawn) {
+  Counter model;
+  const GenerationOptions options{.max_tokens = 200, .temperature = 5.0, .vocab_size = 3};
+  for (const std::int32_t token : generate(model, {0}, options)) {
+    EXPECT_LT(token, 3);
+  }
 }
 
 // What the running state answers is what a forward pass over the whole text says.
