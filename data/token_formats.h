@@ -28,7 +28,7 @@ constexpr auto words_of(TokenFormat /*unused*/) {
 /// are what the index says (Megatron), or lie between end-of-text tokens: 50256 ends a document of GPT-2 tokens (llm.c; bare
 /// ids whose largest it is), 128000 starts one of Llama 3 tokens (llm.c). Other files are one document each.
 /// Errors:  IoError; DataError naming the file, what it holds and what was expected.
-/// Cost:    a scan of the files, and 8 bytes a document.
+/// Cost:    a scan and a checksum of the files, and 8 bytes a document.
 [[nodiscard]] std::shared_ptr<const TokenStore> open_tokens(
     std::span<const std::filesystem::path> paths, TokenFormat format, TokenType bare_type);
 

@@ -24,6 +24,28 @@ HWY_INLINE std::int64_t rows_per_chunk(std::int64_t width) {
                                 div_ceil<std::int64_t>(1 << 13, std::max<std::int64_t>(1, width)));
 }
 
+/// sums[i] += column i of `rows` rows, `step` elements apart. Four rows at a time: the running sums are read and written a quarter as
+/// often.
+template <class T>
+HWY_INLINE void add_rows(
+    std::int64_t width, std::int64_t rows, const T* x, std::int64_t step, float* sums) {
+  std::int64_t row = 0;
+  for (; row + 4 <= rows; row += 4) {
+    const T* in = x + row * step;
+    for_lanes(width, [=](auto part, std::int64_t i) HWY_ATTR {
+      const Lane two = part.load(in + i) + part.load(in + step + i);
+      const Lane other = part.load(in + 2 * step + i) + part.load(in + 3 * step + i);
+      part.store(part.load(sums + i) + (two + other), sums + i);
+    });
+  }
+  for (; row < rows; ++row) {
+    const T* in = x + row * step;
+    for_lanes(width, [=](auto part, std::int64_t i) HWY_ATTR {
+      part.store(part.load(sums + i) + part.load(in + i), sums + i);
+    });
+  }
+}
+
 /// Calls body(begin, end, sums) for each chunk of rows, where `sums` is the chunk's own zero-filled f32 row of `width` to add to;
 /// then to[i] = factor * sum over chunks, in f64 and in order.
 template <class Body>

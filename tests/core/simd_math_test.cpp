@@ -53,6 +53,7 @@ HWY_AFTER_NAMESPACE();
 #include <gtest/gtest.h>
 
 #include "core/simd/scalar.h"
+#include "tests/support/paths.h"
 
 namespace clausius::simd {
 
@@ -128,7 +129,7 @@ constexpr std::uint32_t kStride = 9973;
 
 // The error that math-inl.h promises for a function: what stands behind "ULP:" on the line above it.
 double documented_ulps(const std::string& name) {
-  std::ifstream header(CLS_SOURCE_DIR "/core/simd/math-inl.h");
+  std::ifstream header(test::source_dir() / "core/simd/math-inl.h");
   const std::regex promise("ULP: ([0-9.]+)$");
   std::string line;
   double ulps = -1;

@@ -22,14 +22,8 @@ void bias_gradient(const Tensor& dy_RN, Tensor& dbias_N, bool accumulate) {
   const T* rows = dy.data<T>();
   std::vector<float> total(static_cast<std::size_t>(width));
   column_sums(dy.size(0), width, 1.0, total.data(),
-              [=](std::int64_t begin, std::int64_t end, float* sums) HWY_ATTR {
-                for (std::int64_t row = begin; row < end; ++row) {
-                  const T* x = rows + row * step;
-                  for_lanes(width, [=](auto part, std::int64_t i) HWY_ATTR {
-                    part.store(part.load(sums + i) + part.load(x + i), sums + i);
-                  });
-                }
-              });
+              [=](std::int64_t begin, std::int64_t end, float* sums)
+                  HWY_ATTR { add_rows(width, end - begin, rows + begin * step, step, sums); });
   const View<float, 1> dbias(dbias_N);
   for (std::int64_t n = 0; n < width; ++n) {
     dbias(n) = total[static_cast<std::size_t>(n)] + (accumulate ? dbias(n) : 0.0F);

@@ -50,7 +50,11 @@ bool prefers_plain_gemm(const GemmProblem& p) {
   return large && !p.b.transposed && (p.in_dtype == Dtype::kF32 || p.a.transposed || wide);
 }
 
-// The implementation to use, or none.
+bool is_kind(const dnnl::matmul::primitive_desc& offer, std::string_view kind) {
+  return std::string_view(offer.impl_info_str()).starts_with(kind);
+}
+
+// The implementation to use, or none (its reference loops are slower than other ways).
 dnnl::matmul::primitive_desc choose(const dnnl::matmul::desc& desc,
                                     const dnnl::primitive_attr& attributes,
                                     const GemmProblem& problem) {
@@ -59,14 +63,15 @@ dnnl::matmul::primitive_desc choose(const dnnl::matmul::desc& desc,
   };
   dnnl::matmul::primitive_desc offer = first();
   while (offer && prefers_plain_gemm(problem)) {
-    if (std::string_view(offer.impl_info_str()).starts_with("gemm")) {
+    if (is_kind(offer, "gemm")) {
       return offer;
     }
     if (!offer.next_impl()) {
-      return first();
+      offer = first();
+      break;
     }
   }
-  return offer;
+  return offer && is_kind(offer, "ref") ? dnnl::matmul::primitive_desc() : offer;
 }
 
 CompiledGemm compile(const GemmProblem& p) {

@@ -55,26 +55,6 @@ void sum_rows(std::int64_t rows, std::int64_t width, const T* x, float* y, doubl
   }
 }
 
-// sums[i] += the rows' column i. Four rows at a time: the running sums are read and written a quarter as often.
-template <class T>
-HWY_INLINE void add_rows(std::int64_t width, std::int64_t rows, const T* x, float* sums) {
-  std::int64_t row = 0;
-  for (; row + 4 <= rows; row += 4) {
-    const T* in = x + row * width;
-    for_lanes(width, [=](auto part, std::int64_t i) HWY_ATTR {
-      const Lane two = part.load(in + i) + part.load(in + width + i);
-      const Lane other = part.load(in + 2 * width + i) + part.load(in + 3 * width + i);
-      part.store(part.load(sums + i) + (two + other), sums + i);
-    });
-  }
-  for (; row < rows; ++row) {
-    const T* in = x + row * width;
-    for_lanes(width, [=](auto part, std::int64_t i) HWY_ATTR {
-      part.store(part.load(sums + i) + part.load(in + i), sums + i);
-    });
-  }
-}
-
 template <class T>
 void sum_middle(const Tensor& x, Tensor& y, double factor) {
   const std::int64_t rows = x.size(1);
@@ -89,7 +69,7 @@ void sum_middle(const Tensor& x, Tensor& y, double factor) {
                    const T* from = x.data<T>() + slab * rows * width;
                    column_sums(rows, width, factor, y.data<float>() + slab * width,
                                [=](std::int64_t first, std::int64_t last, float* sums) HWY_ATTR {
-                                 add_rows(width, last - first, from + first * width, sums);
+                                 add_rows(width, last - first, from + first * width, width, sums);
                                });
                  }
                });
