@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // The `clausius` program: runs a command, turns errors into one line and an exit code.
 #include <exception>
-#include <iostream>
 #include <new>
+#include <string>
 
+#include "core/comm/communicator.h"
 #include "core/error.h"
 #include "train/commands/command.h"
 
 namespace {
 
-int report(const char* message, clausius::ExitCode code) {
-  std::cout.flush();
-  std::cerr << "clausius: error: " << message << std::endl;
-  return static_cast<int>(code);
+// One rank's error is the run's error: the others are stopped too.
+[[noreturn]] void end(clausius::ExitCode code, const char* message) {
+  clausius::abort_all(code, std::string("clausius: error: ") + message);
 }
 
 }  // namespace
@@ -21,10 +21,10 @@ int main(int argc, char** argv) {
   try {
     return static_cast<int>(clausius::run_program(argc, argv));
   } catch (const clausius::Error& error) {
-    return report(error.what(), error.exit_code());
+    end(error.exit_code(), error.what());
   } catch (const std::bad_alloc&) {
-    return report("out of memory", clausius::ExitCode::kInternal);
+    end(clausius::ExitCode::kInternal, "out of memory");
   } catch (const std::exception& error) {
-    return report(error.what(), clausius::ExitCode::kInternal);
+    end(clausius::ExitCode::kInternal, error.what());
   }
 }

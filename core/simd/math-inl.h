@@ -54,6 +54,19 @@ HWY_INLINE Lane power_of_two(hn::Vec<Ints> n) {
   return Lane(hn::BitCast(Floats(), hn::ShiftLeft<23>(hn::Add(n, hn::Set(Ints(), 127)))));
 }
 
+/// y 2^n for |n| <= 254, rounded once: where 2^n alone is infinite or subnormal the product may not be.
+HWY_INLINE Lane scale_by_power(Lane y, Lane n, hn::Vec<Ints> n_int) {
+#if HWY_TARGET == HWY_AVX3
+  // One instruction for nine: exp takes 0.11 instead of 0.15 ns an element.
+  static_cast<void>(n_int);
+  return Lane(hn::Vec<Floats>{_mm512_scalef_ps(y.raw.raw, n.raw.raw)});
+#else
+  static_cast<void>(n);
+  const auto half = hn::ShiftRight<1>(n_int);
+  return y * power_of_two(half) * power_of_two(hn::Sub(n_int, half));
+#endif
+}
+
 /// x = 2^e m with sqrt(1/2) <= m < sqrt 2, for positive normal x.
 struct Split {
   Lane m;
@@ -98,9 +111,7 @@ HWY_INLINE Lane exp(Lane x) {
                             0.00139517201212F};
   const detail::Reduced part = detail::reduce(min(max(x, Lane(-104.0F)), Lane(89.0F)));
   const Lane p = mul_add(polynomial(part.r, kExp), part.r * part.r, part.r) + Lane(1.0F);
-  // Two steps, because 2^n alone may be infinite or subnormal where the result is not.
-  const auto half = hn::ShiftRight<1>(part.n_int);
-  return p * detail::power_of_two(half) * detail::power_of_two(hn::Sub(part.n_int, half));
+  return detail::scale_by_power(p, part.n, part.n_int);
 }
 
 /// e^x - 1. ULP: 1.8
@@ -148,9 +159,14 @@ HWY_INLINE Lane sigmoid(Lane x) {
   return select(x < Lane(0.0F), z, Lane(1.0F)) / (Lane(1.0F) + z);
 }
 
-/// ln(1 + e^x). ULP: 1.7
+/// ln(1 + e^x). ULP: 2.8
 HWY_INLINE Lane softplus(Lane x) {
-  return max(x, Lane(0.0F)) + log1p(exp(-abs(x)));
+  // (ln(1 + z) - z) / z^2 for 0 <= z <= 1.
+  constexpr float kLog1p[] = {-0.499999327631F,  0.333305113124F,  -0.249585873952F,
+                              0.19695400617F,    -0.153553970146F, 0.10680557389F,
+                              -0.0576644681658F, 0.0202046000697F, -0.00331847635074F};
+  const Lane z = exp(-abs(x));
+  return max(x, Lane(0.0F)) + mul_add(z * z, polynomial(z, kLog1p), z);
 }
 
 /// 1 / sqrt x; +inf at 0, NaN below. ULP: 1.5

@@ -357,6 +357,8 @@ TEST(AttentionOptions, NanInAKeyReachesEveryRowThatSeesIt) {
       EXPECT_TRUE(std::isnan(View<const double, 4>(y)(0, i, 0, 0))) << i;
       EXPECT_TRUE(std::isnan(View<const float, 3>(result.lse_BHT)(0, 0, i))) << i;
     }
+    const Tensor dq = in.backward(result).dq_BHTD.to(Dtype::kF64);
+    EXPECT_TRUE(std::isnan(View<const double, 4>(dq)(0, 0, 69, 0)));
   }
 }
 

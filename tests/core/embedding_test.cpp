@@ -37,7 +37,8 @@ std::vector<OpCase> embedding_rows() {
          .inputs = {{.shape = {vocabulary, width}}},
          .fn = [list = tokens(ids, vocabulary)](
                    const std::vector<Variable>& x) { return std::vector{embedding(list, x[0])}; },
-         .reduction = ids.numel()});
+         .reduction = ids.numel(),
+         .check_gradient = ids.numel() < 1000});
   };
   add("size_0", {0}, 3, 4);
   add("one_token", {1}, 1, 1);

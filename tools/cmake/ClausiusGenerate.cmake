@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Files written at configure time: the version header.
+# Files written at configure time: the version header, and what follows from the list of pointwise ops.
 execute_process(COMMAND git -C ${CMAKE_CURRENT_SOURCE_DIR} rev-parse --short=12 HEAD
   OUTPUT_VARIABLE CLAUSIUS_COMMIT OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
 if(NOT CLAUSIUS_COMMIT)
@@ -10,7 +10,7 @@ configure_file(${CMAKE_CURRENT_SOURCE_DIR}/tools/cmake/version.h.in ${CMAKE_CURR
 # The pointwise ops: one struct a file in core/ops/pointwise/, listed here for the units that read them all.
 #   core/ops/pointwise_structs.inc   includes every struct          core/ops/pointwise.h         declares forward and backward
 #   core/ops/pointwise_list.inc      CLS_POINTWISE(name, Struct)    core/ops/pointwise_tables.h  declares the kernel tables
-#   autograd/rules/pointwise.{h,inc} the differentiable functions
+#   autograd/rules/pointwise.h       declares the differentiable functions
 file(GLOB pointwise_headers CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/core/ops/pointwise/*.h)
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${pointwise_headers})
 foreach(header ${pointwise_headers})
@@ -19,8 +19,12 @@ foreach(header ${pointwise_headers})
   if(NOT registration)
     message(FATAL_ERROR "core/ops/pointwise/${name}.h: expected a line CLS_POINTWISE(${name}, StructName)")
   endif()
-  # The second line of the file says what the op is; it becomes the doc block.
+  # The line after the licence says what the op is; it becomes the doc block.
   file(STRINGS ${header} comments REGEX "^// ")
+  list(LENGTH comments count)
+  if(count LESS 2)
+    message(FATAL_ERROR "core/ops/pointwise/${name}.h: expected a line after the licence that says what the op is")
+  endif()
   list(GET comments 1 summary)
   string(REGEX REPLACE "^// " "" summary "${summary}")
   string(APPEND pointwise_structs "#include \"core/ops/pointwise/${name}.h\"\n")

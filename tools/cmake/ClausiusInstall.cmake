@@ -6,7 +6,7 @@ install(TARGETS clausius_program RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 foreach(room core autograd layers optim data train)
   install(DIRECTORY ${room} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/clausius FILES_MATCHING PATTERN "*.h")
 endforeach()
-install(DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}/generated/core DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/clausius FILES_MATCHING PATTERN "*.h")
+install(DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}/generated/core ${CMAKE_CURRENT_BINARY_DIR}/generated/autograd DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/clausius FILES_MATCHING PATTERN "*.h")
 install(DIRECTORY recipes DESTINATION ${CMAKE_INSTALL_DATADIR}/clausius)
 install(EXPORT ClausiusTargets NAMESPACE Clausius:: DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/Clausius)
 configure_package_config_file(${CMAKE_CURRENT_LIST_DIR}/ClausiusConfig.cmake.in

@@ -7,6 +7,8 @@
 
 #include <fmt/format.h>
 
+#include "core/io/json.h"
+
 namespace clausius {
 namespace {
 
@@ -39,6 +41,7 @@ HealthVerdict HealthMonitor::judge(const StepReport& report) {
     judge_spike("gradient norm", report.grad_norm, verdict);
     judge_spike("update norm", report.update_norm, verdict);
   }
+  report_changes(verdict);
   for (const auto& [key, track] : tracks_) {
     if (track.raised) {
       verdict.active.push_back(track.text);
@@ -47,28 +50,33 @@ HealthVerdict HealthMonitor::judge(const StepReport& report) {
   return verdict;
 }
 
-void HealthMonitor::observe(const std::string& key,
-                            Alarm alarm,
-                            bool condition,
-                            const std::string& text,
-                            HealthVerdict& verdict) {
-  Track& track = tracks_[key];
-  track.alarm = alarm;
-  track.bad = condition ? track.bad + 1 : 0;
-  track.good = condition ? 0 : track.good + 1;
-  if (condition) {
-    track.text = text;
+void HealthMonitor::observe(const Finding& finding, HealthVerdict& verdict) {
+  const std::string name(word_of(finding.alarm));
+  Track& track = tracks_[name + " " + finding.place];
+  track.bad = finding.bad ? track.bad + 1 : 0;
+  track.good = finding.bad ? 0 : track.good + 1;
+  if (finding.bad) {
+    track.text = fmt::format("{}: {}: {}", name, finding.place, finding.text);
   }
   if (!track.raised && track.bad >= config_.alarm_after) {
     track.raised = true;
-    verdict.events.push_back("raised: " + text);
-    if (policy(alarm) == AlarmPolicy::kStop && verdict.stop.empty()) {
-      verdict.stop = text;
+    changes_["raised: " + name].push_back(finding.place + ": " + finding.text);
+    if (policy(finding.alarm) == AlarmPolicy::kStop && verdict.stop.empty()) {
+      verdict.stop = track.text;
     }
   } else if (track.raised && track.good >= config_.alarm_after) {
     track.raised = false;
-    verdict.events.push_back("cleared: " + track.text);
+    changes_["cleared: " + name].push_back(finding.place);
   }
+}
+
+void HealthMonitor::report_changes(HealthVerdict& verdict) {
+  for (const auto& [change, findings] : changes_) {
+    const std::string more =
+        findings.size() > 1 ? fmt::format(", and {} more", findings.size() - 1) : "";
+    verdict.events.push_back(fmt::format("{}: {}{}", change, findings.front(), more));
+  }
+  changes_.clear();
 }
 
 void HealthMonitor::judge_heads(const StepReport& report, HealthVerdict& verdict) {
@@ -76,20 +84,24 @@ void HealthMonitor::judge_heads(const StepReport& report, HealthVerdict& verdict
     for (std::size_t h = 0; h < report.entropy[layer].size(); ++h) {
       const HeadEntropy& head = report.entropy[layer][h];
       const std::string place = fmt::format("layer {} head {}", layer, h);
-      observe("collapse " + place, Alarm::kCollapse,
-              head.entropy_normalized < config_.collapse_below,
-              fmt::format("collapse: {}: normalised entropy {:.4f} below {}", place,
-                          head.entropy_normalized, config_.collapse_below),
+      observe({.alarm = Alarm::kCollapse,
+               .place = place,
+               .bad = head.entropy_normalized < config_.collapse_below,
+               .text = fmt::format("normalised entropy {:.4f} below {}", head.entropy_normalized,
+                                   config_.collapse_below)},
               verdict);
-      observe("overload " + place, Alarm::kOverload,
-              head.entropy_normalized > config_.overload_above,
-              fmt::format("overload: {}: normalised entropy {:.4f} above {}", place,
-                          head.entropy_normalized, config_.overload_above),
+      observe({.alarm = Alarm::kOverload,
+               .place = place,
+               .bad = head.entropy_normalized > config_.overload_above,
+               .text = fmt::format("normalised entropy {:.4f} above {}", head.entropy_normalized,
+                                   config_.overload_above)},
               verdict);
       if (config_.logit_above) {
-        observe("logit " + place, Alarm::kLogit, head.max_logit > *config_.logit_above,
-                fmt::format("logit: {}: largest logit {:.2f} above {}", place, head.max_logit,
-                            *config_.logit_above),
+        observe({.alarm = Alarm::kLogit,
+                 .place = place,
+                 .bad = head.max_logit > *config_.logit_above,
+                 .text = fmt::format("largest logit {:.2f} above {}", head.max_logit,
+                                     *config_.logit_above)},
                 verdict);
       }
     }
@@ -104,9 +116,11 @@ void HealthMonitor::judge_spike(const std::string& name, double value, HealthVer
   const double deviation = std::sqrt(running.variance);
   const bool settled = running.count >= kSettled && deviation > 0;
   const double z = settled ? (value - running.mean) / deviation : 0.0;
-  observe("spike " + name, Alarm::kSpike, z > *config_.spike_above,
-          fmt::format("spike: {} {:.4g} is {:.1f} deviations above its mean {:.4g}", name, value, z,
-                      running.mean),
+  observe({.alarm = Alarm::kSpike,
+           .place = name,
+           .bad = z > *config_.spike_above,
+           .text = fmt::format("{:.4g} is {:.1f} deviations above its mean {:.4g}", value, z,
+                               running.mean)},
           verdict);
   // An exponential window that starts as a plain average.
   const double share = std::max(kForget, 1.0 / static_cast<double>(running.count + 1));
@@ -140,6 +154,47 @@ std::vector<double> HealthMonitor::bands_of(const EntropyReport& report) const {
     }
   }
   return shares;
+}
+
+std::string HealthMonitor::state() const {
+  Json tracks{Json::Object{}};
+  for (const auto& [key, track] : tracks_) {
+    Json entry;
+    entry.set("bad", track.bad);
+    entry.set("good", track.good);
+    entry.set("raised", track.raised);
+    entry.set("text", track.text);
+    tracks.set(key, entry);
+  }
+  Json running{Json::Object{}};
+  for (const auto& [name, values] : running_) {
+    Json entry;
+    entry.set("mean", values.mean);
+    entry.set("variance", values.variance);
+    entry.set("count", values.count);
+    running.set(name, entry);
+  }
+  Json state;
+  state.set("tracks", tracks);
+  state.set("running", running);
+  return state.dump();
+}
+
+void HealthMonitor::restore(std::string_view state) {
+  const Json root = Json::parse(state, "health");
+  tracks_.clear();
+  for (const auto& [key, entry] : root.at("tracks").object()) {
+    tracks_[key] = {.bad = entry.at("bad").integer(),
+                    .good = entry.at("good").integer(),
+                    .raised = entry.at("raised").flag(),
+                    .text = entry.at("text").text()};
+  }
+  running_.clear();
+  for (const auto& [name, entry] : root.at("running").object()) {
+    running_[name] = {.mean = entry.at("mean").number(),
+                      .variance = entry.at("variance").number(),
+                      .count = entry.at("count").integer()};
+  }
 }
 
 }  // namespace clausius

@@ -27,12 +27,14 @@ HWY_INLINE void dropout_run(const RandomStream& stream,
                             const T* x,
                             T* y) {
   HWY_ALIGN std::uint32_t words[4 * kMaxLanes];
+  const PhiloxBlocks blocks(stream);
   const std::int64_t lanes = Lane::size();
   const auto limit = hn::Set(Words(), threshold);
   const Lane scale(factor);
   for (std::int64_t i = 0; i < n; i += 4 * lanes) {
-    philox_words(stream, static_cast<std::uint32_t>((first + i) / 4), words);
+    blocks.words(static_cast<std::uint32_t>((first + i) / 4), words);
     for_lanes(std::min(n - i, 4 * lanes), [&](auto part, std::int64_t j) HWY_ATTR {
+      prefetch(x + i + j + 512);
       const auto word = hn::Load(Words(), words + j);
       const auto kept = hn::RebindMask(Floats(), hn::Eq(hn::Max(word, limit), word));
       const Lane value = scale * part.load(x + i + j);

@@ -2,6 +2,8 @@
 // Embedding: checks, allocation, dispatch.
 #include "core/ops/embedding/embedding.h"
 
+#include <utility>
+
 #include "core/ops/accumulate/accumulate.h"
 #include "core/ops/embedding/embedding_reference.h"
 #include "core/ops/row_checks.h"
@@ -25,9 +27,9 @@ namespace {
 Tensor checked_tokens(const Tensor& tokens, std::int64_t vocabulary) {
   CLS_CHECK(tokens.dtype() == Dtype::kI32, DtypeError, "embedding: tokens are ", tokens.dtype(),
             "; expected i32");
-  const Tensor list = tokens.contiguous().reshape({tokens.numel()});
+  Tensor list = tokens.contiguous().reshape({tokens.numel()});
   if (tokens.device().kind == DeviceKind::kCpu) {
-    const std::span<const std::int32_t> ids = list.span<std::int32_t>();
+    const std::span<const std::int32_t> ids = std::as_const(list).span<std::int32_t>();
     for (std::size_t n = 0; n < ids.size(); ++n) {
       CLS_CHECK(ids[n] >= 0 && ids[n] < vocabulary, DataError, "embedding: token id ", ids[n],
                 " at position ", n, " is outside the vocabulary of ", vocabulary,

@@ -4,7 +4,7 @@
 #define HWY_TARGET_INCLUDE "core/ops/embedding/embedding_cpu.cpp"
 #include <algorithm>
 #include <cstring>
-#include <numeric>
+#include <span>
 #include <vector>
 
 #include <hwy/foreach_target.h>
@@ -44,21 +44,27 @@ struct Occurrences {
   std::vector<std::int64_t> positions;
 };
 
-inline Occurrences occurrences_of(const Tensor& tokens) {
-  const std::int32_t* ids = tokens.data<std::int32_t>();
+// A counting sort.
+inline Occurrences occurrences_of(const Tensor& tokens, std::int64_t vocabulary) {
+  const std::span<const std::int32_t> ids = tokens.span<std::int32_t>();
+  std::vector<std::int64_t> next(static_cast<std::size_t>(vocabulary) + 1, 0);
+  for (const std::int32_t id : ids) {
+    ++next[static_cast<std::size_t>(id) + 1];
+  }
   Occurrences result;
-  result.positions.resize(static_cast<std::size_t>(tokens.size(0)));
-  std::iota(result.positions.begin(), result.positions.end(), 0);
-  std::stable_sort(result.positions.begin(), result.positions.end(),
-                   [ids](std::int64_t a, std::int64_t b) { return ids[a] < ids[b]; });
-  for (std::size_t n = 0; n < result.positions.size(); ++n) {
-    const std::int32_t id = ids[result.positions[n]];
-    if (result.tokens.empty() || result.tokens.back() != id) {
-      result.tokens.push_back(id);
-      result.first.push_back(static_cast<std::int64_t>(n));
+  for (std::size_t id = 0; id + 1 < next.size(); ++id) {
+    if (next[id + 1] > 0) {
+      result.tokens.push_back(static_cast<std::int32_t>(id));
+      result.first.push_back(next[id]);
     }
+    next[id + 1] += next[id];
   }
   result.first.push_back(tokens.size(0));
+  result.positions.resize(ids.size());
+  for (std::size_t n = 0; n < ids.size(); ++n) {
+    const auto place = static_cast<std::size_t>(next[static_cast<std::size_t>(ids[n])]++);
+    result.positions[place] = static_cast<std::int64_t>(n);
+  }
   return result;
 }
 
@@ -67,7 +73,7 @@ void embedding_backward_sums(const Tensor& dy, const Tensor& tokens, Tensor& dta
   const std::int64_t width = dtable.size(1);
   const T* gradients = dy.data<T>();
   float* table = dtable.data<float>();
-  const Occurrences found = occurrences_of(tokens);
+  const Occurrences found = occurrences_of(tokens, dtable.size(0));
   const auto rows = static_cast<std::int64_t>(found.tokens.size());
   const std::int64_t blocks = div_ceil(width, kColumnBlock);
   parallel_for(rows * blocks, 64, [&](std::int64_t begin, std::int64_t end) HWY_ATTR {

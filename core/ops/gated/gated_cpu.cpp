@@ -45,6 +45,8 @@ void gated_forward_rows(const Tensor& x, Tensor& y) {
                    const T* value = gate + width;
                    T* out = to + row * width;
                    for_lanes(width, [=](auto part, std::int64_t i) HWY_ATTR {
+                     prefetch(gate + 2 * width + i);
+                     prefetch(value + 2 * width + i);
                      part.store(Activation::forward(part.load(gate + i)) * part.load(value + i),
                                 out + i);
                    });
@@ -67,6 +69,8 @@ void gated_backward_rows(const Tensor& dy, const Tensor& x, Tensor& dx) {
                    T* dgate = to + row * 2 * width;
                    T* dvalue = dgate + width;
                    for_lanes(width, [=](auto part, std::int64_t i) HWY_ATTR {
+                     prefetch(gate + 2 * width + i);
+                     prefetch(value + 2 * width + i);
                      const Lane dout = part.load(gradient + i);
                      const Lane g = part.load(gate + i);
                      part.store(dout * part.load(value + i) * Activation::derivative(g), dgate + i);

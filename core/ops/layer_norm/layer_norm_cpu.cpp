@@ -61,6 +61,7 @@ void layer_norm_forward_rows(const Tensor& x,
           const Lane factor(scale);
           const Lane shift(-lost * scale);
           for_lanes(width, [=](auto part, std::int64_t i) HWY_ATTR {
+            prefetch(in + width + i);
             const Lane normal = mul_add(part.load(in + i) - centre, factor, shift);
             part.store(mul_add(normal, part.load(g + i), part.load(b + i)), out + i);
           });
@@ -108,12 +109,15 @@ void layer_norm_backward_rows(const Tensor& dy,
   const std::int64_t width = x.size(1);
   const std::vector<float> gains = parameter_or(gain, width, 1.0F);
   std::vector<float> sums(static_cast<std::size_t>(2 * width));
-  column_sums(
-      x.size(0), 2 * width, 1.0, sums.data(), [&](std::int64_t row, float* partial) HWY_ATTR {
-        layer_norm_backward_row(width, dy.data<T>() + row * width, x.data<T>() + row * width,
-                                gains.data(), Lane(mean.data<float>()[row]),
-                                Lane(rstd.data<float>()[row]), dx.data<T>() + row * width, partial);
-      });
+  column_sums(x.size(0), 2 * width, 1.0, sums.data(),
+              [&](std::int64_t begin, std::int64_t end, float* partial) HWY_ATTR {
+                for (std::int64_t row = begin; row < end; ++row) {
+                  layer_norm_backward_row(
+                      width, dy.data<T>() + row * width, x.data<T>() + row * width, gains.data(),
+                      Lane(mean.data<float>()[row]), Lane(rstd.data<float>()[row]),
+                      dx.data<T>() + row * width, partial);
+                }
+              });
   if (dgain.defined()) {
     std::copy_n(sums.begin(), width, dgain.data<float>());
   }

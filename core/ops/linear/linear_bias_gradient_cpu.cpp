@@ -21,12 +21,9 @@ void bias_gradient(const Tensor& dy_RN, Tensor& dbias_N, bool accumulate) {
   const std::int64_t step = dy.stride(0);
   const T* rows = dy.data<T>();
   std::vector<float> total(static_cast<std::size_t>(width));
-  column_sums(dy.size(0), width, 1.0, total.data(), [=](std::int64_t row, float* sums) HWY_ATTR {
-    const T* x = rows + row * step;
-    for_lanes(width, [=](auto part, std::int64_t i) HWY_ATTR {
-      part.store(part.load(sums + i) + part.load(x + i), sums + i);
-    });
-  });
+  column_sums(dy.size(0), width, 1.0, total.data(),
+              [=](std::int64_t begin, std::int64_t end, float* sums)
+                  HWY_ATTR { add_rows(width, end - begin, rows + begin * step, step, sums); });
   const View<float, 1> dbias(dbias_N);
   for (std::int64_t n = 0; n < width; ++n) {
     dbias(n) = total[static_cast<std::size_t>(n)] + (accumulate ? dbias(n) : 0.0F);

@@ -8,8 +8,8 @@ struct Silu {
   }
   template <class L>
   static L derivative(L unbounded) {
+    const L p = sigmoid(unbounded);
     const L x = max(min(unbounded, L(1000)), L(-1000));
-    const L p = sigmoid(x);
     return mul_add(x * p, L(1) - p, p);
   }
 };

@@ -3,6 +3,7 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "core/ops/reduce/reduce_cpu.cpp"
 #include <cmath>
+#include <limits>
 #include <vector>
 
 #include <hwy/foreach_target.h>
@@ -67,11 +68,8 @@ void sum_middle(const Tensor& x, Tensor& y, double factor) {
                  for (std::int64_t slab = begin; slab < end; ++slab) {
                    const T* from = x.data<T>() + slab * rows * width;
                    column_sums(rows, width, factor, y.data<float>() + slab * width,
-                               [=](std::int64_t row, float* sums) HWY_ATTR {
-                                 const T* in = from + row * width;
-                                 for_lanes(width, [=](auto part, std::int64_t i) HWY_ATTR {
-                                   part.store(part.load(sums + i) + part.load(in + i), sums + i);
-                                 });
+                               [=](std::int64_t first, std::int64_t last, float* sums) HWY_ATTR {
+                                 add_rows(width, last - first, from + first * width, width, sums);
                                });
                  }
                });
@@ -96,19 +94,33 @@ void max_columns(
   }
 }
 
-// The row's maximum by lanes, then its first place; a NaN is found by the sum of x - x.
+// Index of the first element that passes `test`, n where none does; `never` is a value that does not.
+template <class T, class Test>
+HWY_INLINE std::int64_t first_where(std::int64_t n, const T* x, float never, const Test& test) {
+  const std::int64_t step = Lane::size();
+  for (std::int64_t i = 0; i < n; i += step) {
+    const Lane element = i + step <= n ? load(x + i) : Head{n - i}.load(x + i, never);
+    const std::intptr_t place = hn::FindFirstTrue(Floats(), test(element).raw);
+    if (place >= 0) {
+      return i + place;
+    }
+  }
+  return n;
+}
+
 template <class T>
 void max_row(std::int64_t n, const T* x, float* value, std::int64_t* index) {
-  const float largest = max_lanes(n, x);
-  const auto is_it = [largest](T element) { return static_cast<float>(element) == largest; };
-  const auto is_nan = [](T element) { return std::isnan(static_cast<float>(element)); };
-  const double nans = sum_lanes(n, [=](auto part, std::int64_t i) HWY_ATTR {
-    const Lane element = part.load(x + i);
-    return select(element == element, Lane(0.0F), Lane(1.0F));
-  });
-  const T* found = nans > 0 ? std::find_if(x, x + n, is_nan) : std::find_if(x, x + n, is_it);
-  *value = static_cast<float>(*found);
-  *index = found - x;
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  const std::int64_t first_nan = first_where(
+      n, x, 0.0F, [](Lane element) HWY_ATTR { return Condition{hn::IsNaN(element.raw)}; });
+  if (first_nan < n) {
+    *value = nan;
+    *index = first_nan;
+    return;
+  }
+  *value = max_lanes(n, x);
+  const Lane largest(*value);
+  *index = first_where(n, x, nan, [largest](Lane element) HWY_ATTR { return element == largest; });
 }
 
 template <class T>

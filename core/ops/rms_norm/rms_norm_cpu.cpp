@@ -45,6 +45,7 @@ void rms_norm_forward_rows(
                    const double scale = 1.0 / std::sqrt(squares / static_cast<double>(width) + eps);
                    const Lane factor(scale);
                    for_lanes(width, [=](auto part, std::int64_t i) HWY_ATTR {
+                     prefetch(in + width + i);
                      part.store(part.load(in + i) * factor * part.load(g + i), out + i);
                    });
                    rstd.data<float>()[row] = static_cast<float>(scale);
@@ -78,11 +79,14 @@ void rms_norm_backward_rows(const Tensor& dy,
   const std::int64_t width = x.size(1);
   const std::vector<float> gains = gain_or_ones(gain, width);
   std::vector<float> sums(static_cast<std::size_t>(width));
-  column_sums(x.size(0), width, 1.0, sums.data(), [&](std::int64_t row, float* partial) HWY_ATTR {
-    rms_norm_backward_row(width, dy.data<T>() + row * width, x.data<T>() + row * width,
-                          gains.data(), Lane(rstd.data<float>()[row]), dx.data<T>() + row * width,
-                          partial);
-  });
+  column_sums(x.size(0), width, 1.0, sums.data(),
+              [&](std::int64_t begin, std::int64_t end, float* partial) HWY_ATTR {
+                for (std::int64_t row = begin; row < end; ++row) {
+                  rms_norm_backward_row(
+                      width, dy.data<T>() + row * width, x.data<T>() + row * width, gains.data(),
+                      Lane(rstd.data<float>()[row]), dx.data<T>() + row * width, partial);
+                }
+              });
   if (dgain.defined()) {
     std::copy_n(sums.begin(), width, dgain.data<float>());
   }

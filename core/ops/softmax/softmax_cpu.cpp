@@ -41,8 +41,10 @@ HWY_INLINE void softmax_row(std::int64_t n, const T* x, T* y, float* exponential
     return e;
   });
   const Lane scale(1.0 / sum);
-  for_lanes(n, [=](auto part, std::int64_t i)
-                   HWY_ATTR { part.store(part.load(exponentials + i) * scale, y + i); });
+  for_lanes(n, [=](auto part, std::int64_t i) HWY_ATTR {
+    prefetch(x + n + i);
+    part.store(part.load(exponentials + i) * scale, y + i);
+  });
 }
 
 template <class T>
