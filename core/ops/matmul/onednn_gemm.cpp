@@ -39,9 +39,9 @@ Md describe(std::int64_t rows, std::int64_t columns, const MatrixLayout& layout,
   return {{rows, columns}, type, strides};
 }
 
-// oneDNN offers its batch-reduce kernels first. Its plain gemm, the next offer, is faster for vectors (up to 2.6 x: it streams the
-// matrix) and for large products whose second matrix is not transposed (up to 1.4 x: f32 gradients, wide bf16 ones), except
-// where it walks a first matrix down columns that are a multiple of 4 KiB apart for the sake of few outputs.
+// oneDNN offers its batch-reduce kernels first. Its plain gemm, the next offer, is faster for vectors (up to 2.6 x: it
+// streams the matrix) and for large products whose second matrix is not transposed (up to 1.4 x: f32 gradients, wide
+// bf16 ones), except where it walks down columns a multiple of 4 KiB apart for the sake of few outputs.
 bool prefers_plain_gemm(const GemmProblem& p) {
   if (p.m == 1 || p.n == 1) {
     return true;
