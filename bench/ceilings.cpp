@@ -38,7 +38,7 @@ double libxsmm_f32() {
   const Tensor a = Tensor::full({kBlock, kBlock}, 1.0, Dtype::kF32);
   const Tensor b = Tensor::full({kBlock, kBlock}, 0.0, Dtype::kF32);
   Tensor c = Tensor::zeros({kBlock, kBlock}, Dtype::kF32);
-  const double seconds = best_seconds(5, [&] {
+  const double seconds = best_seconds(20, [&] {
     for (int i = 0; i < kRepeats; ++i) {
       kernel(a.data<float>(), b.data<float>(), c.data<float>());
     }
@@ -56,7 +56,7 @@ double libxsmm_bf16() {
   const Tensor a = Tensor::zeros({kBlock, kBlock}, Dtype::kBf16);
   const Tensor b = Tensor::zeros({kBlock, kBlock}, Dtype::kBf16);
   Tensor c = Tensor::zeros({kBlock, kBlock}, Dtype::kF32);
-  const double seconds = best_seconds(5, [&] {
+  const double seconds = best_seconds(20, [&] {
     for (int i = 0; i < kRepeats; ++i) {
       kernel(reinterpret_cast<const libxsmm_bfloat16*>(a.raw()),
              reinterpret_cast<const libxsmm_bfloat16*>(b.raw()), c.data<float>());
@@ -71,7 +71,7 @@ double onednn(Dtype dtype) {
   Tensor out = Tensor::empty({kSize, kSize}, dtype);
   double best = 0;
   for (const Tensor& b : {a, a.transpose(0, 1)}) {
-    const double seconds = best_seconds(6, [&] { ops::matmul(a, b, out); });
+    const double seconds = best_seconds(15, [&] { ops::matmul(a, b, out); });
     best = std::max(best, 2.0 * kSize * kSize * kSize / seconds * 1e-9);
   }
   return best;

@@ -42,6 +42,8 @@ bool parts_of(const ConfigNode& node, ConfigNode& number, Unit& unit) {
   }
   std::string_view unit_text;
   number = leading_number(node, unit_text);
+  // In quotes 5% is the same text; 100 is no number.
+  number.quoted = node.quoted && unit_text.empty();
   return ConfigType<double>::fits(number) && parse_unit(unit_text, unit);
 }
 

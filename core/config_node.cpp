@@ -131,12 +131,12 @@ ConfigNode ConfigNode::number(double value) {
   if (!std::isfinite(value)) {
     return scalar(std::isnan(value) ? ".nan" : value < 0 ? "-.inf" : ".inf");
   }
-  // 1e-05 becomes 1.0e-5: a number to every YAML reader, and as recipes are written.
+  // 1e-05 becomes 1.0e-5: with point and sign, a number to YAML 1.1 readers too.
   std::string exponent;
   if (const std::size_t e = text.find('e'); e != std::string::npos) {
     const std::string_view tail = std::string_view(text).substr(e + 1);
     const std::size_t first = std::min(tail.find_first_not_of("+-0"), tail.size() - 1);
-    exponent = (tail[0] == '-' ? "e-" : "e") + std::string(tail.substr(first));
+    exponent = (tail[0] == '-' ? "e-" : "e+") + std::string(tail.substr(first));
     text.resize(e);
   }
   if (text.find('.') == std::string::npos) {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -37,12 +38,14 @@ struct DataFacts {
   std::int64_t context_length = 0;
   std::int64_t train_samples = 0;
   std::int64_t validation_samples = 0;
+  /// Equal for equal data: what a resumed run compares with its checkpoint.
+  std::string fingerprint{};
 };
 
-/// Training and validation samples. Kinds register themselves by name (recipe key data.kind).
-/// Constructing one opens and checks its files, and builds what has to be built once (a token store from text) beside them
-/// or in the cache folder. Ranks may construct at the same time: the first of a host builds under a lock, the others wait
-/// for it; letting rank 0 go first, before a barrier, also serves folders without locks.
+/// Training and validation samples. Kinds register themselves by name (recipe key data.kind). Constructing one opens
+/// and checks its files, and builds what has to be built once (a token store from text) beside them or in the cache
+/// folder. Ranks may construct at the same time: the first of a host builds under a lock, the others wait for it;
+/// letting rank 0 go first, before a barrier, also serves folders without locks.
 class Dataset {
  public:
   Dataset() = default;
@@ -60,6 +63,8 @@ class Dataset {
   [[nodiscard]] virtual std::string summary() const = 0;
 };
 
+using Announce = std::function<void(const std::string& message)>;
+
 /// What a data set needs besides its knobs.
 struct DataContext {
   /// Of the data order.
@@ -68,6 +73,8 @@ struct DataContext {
   std::filesystem::path cache_folder{};
   /// tokenizer.json of the checkpoint that a run starts from, which then takes the place of data.tokenizer.
   std::string tokenizer_json{};
+  /// Told, before it is done, what takes long; may be empty.
+  Announce announce{};
 };
 
 /// What a recipe can be checked against before any file is opened.

@@ -13,7 +13,8 @@ TokenDatasetPlan plan_of(const TextConfig& config, const DataContext& context) {
                                                    : Tokenizer::from_json(context.tokenizer_json);
   const TextStoreRules rules{.text = config.text, .append_eos = config.append_eos};
   const auto open = [&](const SourcePart& part) {
-    return TokenStore::open(cached_text_store(part.paths, rules, *tokenizer, context.cache_folder));
+    return TokenStore::open(
+        cached_text_store(part.paths, rules, *tokenizer, context.cache_folder, context.announce));
   };
   TokenDatasetPlan plan = config.plan(context);
   for (const SourcePart& part : parts_of(config.train)) {

@@ -118,6 +118,16 @@ class FolderLock {
   bool held_ = false;
 };
 
+std::string announcement(const std::vector<fs::path>& files, const fs::path& store) {
+  std::uintmax_t bytes = 0;
+  for (const fs::path& file : files) {
+    bytes += fs::file_size(file);
+  }
+  return fmt::format("tokenizing {} file{} ({:.1f} MB) into {}", files.size(),
+                     files.size() == 1 ? "" : "s", static_cast<double>(bytes) * 1e-6,
+                     store.native());
+}
+
 // What killed builders of this store left behind; only under the lock, where no other builder can be alive.
 void remove_unfinished(const fs::path& store) {
   std::error_code ignored;
@@ -150,7 +160,8 @@ void write_text_store(const fs::path& store,
 fs::path cached_text_store(const std::vector<fs::path>& sources,
                            const TextStoreRules& rules,
                            const Tokenizer& tokenizer,
-                           const fs::path& fallback_folder) {
+                           const fs::path& fallback_folder,
+                           const Announce& announce) {
   CLS_CHECK(!sources.empty(), InternalError, "a text store of no sources");
   const std::vector<fs::path> files = expand(sources);
   // Patterns become part of the name of a folder beside them, never of one inside: a store must not become a source.
@@ -166,7 +177,7 @@ fs::path cached_text_store(const std::vector<fs::path>& sources,
   const bool writable = ::faccessat(AT_FDCWD, first.parent_path().c_str(), W_OK, AT_EACCESS) == 0;
   const fs::path folder =
       fs::exists(first.parent_path() / name) || writable ? first.parent_path() : fallback_folder;
-  const fs::path store = folder / name;
+  fs::path store = folder / name;
   if (fs::exists(store)) {
     return store;
   }
@@ -179,6 +190,9 @@ fs::path cached_text_store(const std::vector<fs::path>& sources,
   }
   if (lock.held()) {
     remove_unfinished(store);
+  }
+  if (announce) {
+    announce(announcement(files, store));
   }
   try {
     write_text_store(store, files, rules, tokenizer);

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <vector>
 
+#include "data/dataset.h"
 #include "data/text_reader.h"
 #include "data/tokenizer/tokenizer.h"
 
@@ -28,11 +29,12 @@ void write_text_store(const std::filesystem::path& store,
 /// where that is not writable, as NAME-KEY.tokens; KEY is a hash of every file's path, size and time of change, the
 /// tokenizer and the rules, so a changed source gets a new store and old ones may be deleted at any time. Processes
 /// that ask at the same time wait for the first (a lock on the folder); without locks they may build twice, and one
-/// result is kept.
+/// result is kept. `announce` is told before a store is built.
 [[nodiscard]] std::filesystem::path cached_text_store(
     const std::vector<std::filesystem::path>& sources,
     const TextStoreRules& rules,
     const Tokenizer& tokenizer,
-    const std::filesystem::path& fallback_folder);
+    const std::filesystem::path& fallback_folder,
+    const Announce& announce = {});
 
 }  // namespace clausius

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "core/io/hash.h"
 
 namespace clausius {
 namespace {
@@ -57,6 +58,7 @@ struct Rows {
   std::vector<RowTable> tables;
   std::vector<std::int64_t> counts;
   std::int64_t tokens = 0;
+  std::int64_t dropped = 0;
   std::int64_t total = 0;
 };
 
@@ -75,9 +77,28 @@ Rows cut_rows(std::vector<TokenView> views, const TokenDatasetPlan& plan, const 
               " tokens");
     rows.counts.push_back(table.rows());
     rows.tokens += table.view().tokens();
+    rows.dropped += table.dropped_tokens();
     rows.total += table.rows();
   }
   return rows;
+}
+
+std::string describe(const char* name, const Rows& rows, const TokenDatasetPlan& plan) {
+  std::string text = concat(name, " ", rows.tokens, " tokens in ", rows.total,
+                            rows.total == 1 ? " row" : " rows", " of ", plan.context_length);
+  if (plan.packing == Packing::kChunks) {
+    text += concat(" (", rows.dropped, " tokens in tails dropped)");
+  }
+  return text;
+}
+
+// Hash of the checksums of every store.
+std::string fingerprint_of(const TokenDatasetPlan& plan) {
+  std::string parts;
+  for (const TokenStore* store : stores_of(plan)) {
+    parts += store->fingerprint();
+  }
+  return xxh3_128(parts).hex();
 }
 
 }  // namespace
@@ -90,6 +111,7 @@ TokenDataset::TokenDataset(const TokenDatasetPlan& plan) {
     facts_.vocab_size =
         std::max(facts_.vocab_size, store->vocab_size());  // where it is unknown, what the ids need
   }
+  facts_.fingerprint = fingerprint_of(plan);
   std::vector<std::int32_t> byte_lengths;
   if (!first.tokenizer_json().empty()) {
     tokenizer_ = Tokenizer::from_json(first.tokenizer_json());
@@ -99,8 +121,7 @@ TokenDataset::TokenDataset(const TokenDatasetPlan& plan) {
   Rows train = cut_rows(std::move(views.train), plan, "train");
   facts_.context_length = plan.context_length;
   facts_.train_samples = train.total;
-  summary_ = concat("train ", train.tokens, " tokens, ", train.total, " rows of ",
-                    plan.context_length, " an epoch");
+  summary_ = describe("train", train, plan);
   train_ = std::make_unique<TextRows>(
       std::move(train.tables),
       train.counts.size() == 1
@@ -108,9 +129,10 @@ TokenDataset::TokenDataset(const TokenDatasetPlan& plan) {
           : Sampler::mixture(train.counts, views.weights, plan.shuffle, plan.seed, "data_order"),
       byte_lengths);
   if (!views.validation.empty()) {
-    Rows validation = cut_rows(std::move(views.validation), plan, "validation");
+    Rows validation = cut_rows(std::move(views.validation), plan,
+                               plan.validation.empty() ? "validation_ratio" : "validation");
     facts_.validation_samples = validation.total;
-    summary_ += concat("; validation ", validation.tokens, " tokens, ", validation.total, " rows");
+    summary_ += "; " + describe("validation", validation, plan);
     // Shuffled with a fixed seed: an evaluation that stops early has seen a fair part, the same one in every run.
     validation_ = std::make_unique<TextRows>(
         std::move(validation.tables),

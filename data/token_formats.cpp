@@ -13,6 +13,7 @@
 
 #include "core/error.h"
 #include "core/io/file.h"
+#include "core/io/hash.h"
 
 namespace clausius {
 namespace {
@@ -273,7 +274,10 @@ std::shared_ptr<const TokenStore> open_tokens(std::span<const fs::path> paths,
     largest = std::max({largest, id + 1, opened.vocab_size.value_or(0)});
     index.eos_id = opened.eos_id;
     index.source += (index.source.empty() ? "" : ", ") + path.native();
-    index.shards.push_back({.tokens = opened.shard.tokens, .documents = opened.shard.documents()});
+    index.shards.push_back({.tokens = opened.shard.tokens,
+                            .documents = opened.shard.documents(),
+                            .tokens_xxh3 = xxh3_128(opened.shard.token_file.bytes()).hex(),
+                            .documents_xxh3 = xxh3_128(std::as_bytes(opened.shard.offsets)).hex()});
     shards.push_back(std::move(opened.shard));
   }
   index.type = shards.front().type;

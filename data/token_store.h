@@ -85,7 +85,9 @@ class TokenStore {
   /// Cost:    two binary searches.
   [[nodiscard]] std::int64_t document_of(std::int64_t token) const;
 
-  /// Compares every file with the checksum in its index.
+  /// Hash of the checksums of all files, in order: equal for equal tokens and documents.
+  [[nodiscard]] std::string fingerprint() const;
+  /// Compares every file with the checksum in its index (of other formats: with the one it had when it was opened).
   /// Errors:  DataError naming the first file that differs.
   void verify_checksums() const;
 

@@ -11,7 +11,6 @@
 
 #include "core/checked.h"
 #include "core/error.h"
-#include "core/io/atomic_file.h"
 #include "core/io/file.h"
 #include "core/io/hash.h"
 
@@ -41,6 +40,12 @@ class HashedFile {
     buffer_.insert(buffer_.end(), bytes, bytes + sizeof(T));
   }
 
+  void put_text(std::string_view text) {
+    for (const char c : text) {
+      put(c);
+    }
+  }
+
   // Checksum of the whole file, which is then on disk.
   std::string close() {
     flush();
@@ -60,6 +65,12 @@ class HashedFile {
   Hasher hasher_;
   std::vector<std::byte> buffer_;
 };
+
+void write_text(const fs::path& path, std::string_view text) {
+  HashedFile file(path);
+  file.put_text(text);
+  static_cast<void>(file.close());
+}
 
 }  // namespace
 
@@ -178,9 +189,9 @@ void TokenStoreWriter::publish() {
     s.close_shard();
   }
   if (!s.tokenizer_json.empty()) {
-    write_file_atomically(s.building / "tokenizer.json", s.tokenizer_json);
+    write_text(s.building / "tokenizer.json", s.tokenizer_json);
   }
-  write_file_atomically(s.building / "index.json", token_index_json(s.index));
+  write_text(s.building / "index.json", token_index_json(s.index));
   sync_directory(s.building);
   std::error_code failure;
   fs::rename(s.building, s.store, failure);  // refuses to replace a folder that is not empty

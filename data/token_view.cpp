@@ -10,10 +10,10 @@
 
 namespace clausius {
 
-TokenView::TokenView(std::shared_ptr<const TokenStore> store)
+TokenView::TokenView(const std::shared_ptr<const TokenStore>& store)
     : TokenView(store, {{0, store->tokens()}}) {}
 
-TokenView::TokenView(std::shared_ptr<const TokenStore> store, std::vector<TokenRun> runs)
+TokenView::TokenView(std::shared_ptr<const TokenStore> store, const std::vector<TokenRun>& runs)
     : store_(std::move(store)) {
   for (const TokenRun& run : runs) {
     if (run.begin < run.end) {
@@ -102,7 +102,7 @@ ValidationSplit split_validation(const std::shared_ptr<const TokenStore>& store,
     begin = run.end;
   }
   rest.push_back({begin, total});
-  return {TokenView(store, std::move(rest)), TokenView(store, std::move(held_out))};
+  return {TokenView(store, rest), TokenView(store, held_out)};
 }
 
 }  // namespace clausius

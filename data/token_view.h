@@ -26,8 +26,8 @@ class TokenView {
  public:
   TokenView() = default;
   /// The whole store.
-  explicit TokenView(std::shared_ptr<const TokenStore> store);
-  TokenView(std::shared_ptr<const TokenStore> store, std::vector<TokenRun> runs);
+  explicit TokenView(const std::shared_ptr<const TokenStore>& store);
+  TokenView(std::shared_ptr<const TokenStore> store, const std::vector<TokenRun>& runs);
 
   [[nodiscard]] const TokenStore& store() const { return *store_; }
   [[nodiscard]] std::int64_t tokens() const { return starts_.back(); }

@@ -2,6 +2,7 @@
 // The step loop of a run.
 #include "train/trainer.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 
@@ -44,14 +45,14 @@ ExitCode Trainer::run() {
   Parts& p = *parts_;
   const StopSignals signals(detect_launcher().kind);
   event(p.position.step > 0 ? "resume" : "start", p.files.directory.string());
-  while (p.position.step < p.plan.steps) {
+  const std::int64_t end = std::min(p.plan.steps, options_.stop_after.value_or(p.plan.steps));
+  while (p.position.step < end) {
     const std::optional<LoadedStep> data = p.loader->next();
     CLS_CHECK(data.has_value(), InternalError, "the data ended at step ", p.position.step, " of ",
               p.plan.steps);
     step(*data);
     const std::int64_t done = p.position.step;
     const bool last = done == p.plan.steps;
-    const bool halt = options_.stop_after && done >= *options_.stop_after;
     bool keep_going = true;
     if (p.data->validation() != nullptr && (last || done % p.plan.evaluate_every == 0)) {
       evaluate_now();
@@ -65,7 +66,7 @@ ExitCode Trainer::run() {
           "parameters");
     }
     const StopRequest stop = signals.agree(communicator_);
-    const bool ends = last || halt || !keep_going || stop != StopRequest::kNone;
+    const bool ends = done == end || !keep_going || stop != StopRequest::kNone;
     if (stop != StopRequest::kUrgent && (ends || done % p.plan.checkpoint_every == 0)) {
       save_checkpoint();
     }
@@ -215,6 +216,11 @@ void Trainer::save_checkpoint() {
   if (p.last_evaluation && p.last_evaluation_step == p.position.step) {
     const bool by_bits = recipe_.checkpoint.keep_best == KeepBest::kValBitsPerByte;
     checkpoint.score = by_bits ? p.last_evaluation->val_bits_per_byte : p.last_evaluation->val_loss;
+  }
+  checkpoint.texts["health"] = p.health->state();
+  if (p.best_evaluation) {
+    checkpoint.values["best_evaluation"] = *p.best_evaluation;
+    checkpoint.values["evaluations_without_gain"] = p.evaluations_without_gain;
   }
   p.saver->save(std::move(checkpoint));
   for (const SavedCheckpoint& saved : p.saver->take_finished()) {

@@ -111,6 +111,16 @@ void Trainer::resume() {
     p.position = {.step = p.checkpoint->step,
                   .tokens = p.checkpoint->tokens,
                   .samples = p.checkpoint->samples};
+    if (const auto health = p.checkpoint->texts.find("health");
+        health != p.checkpoint->texts.end()) {
+      p.health->restore(health->second);
+    }
+    if (const auto best = p.checkpoint->values.find("best_evaluation");
+        best != p.checkpoint->values.end()) {
+      p.best_evaluation = std::get<double>(best->second);
+      p.evaluations_without_gain =
+          std::get<std::int64_t>(p.checkpoint->values.at("evaluations_without_gain"));
+    }
     p.checkpoint.reset();
   }
   p.loader = std::make_unique<Loader>(p.data->train(),

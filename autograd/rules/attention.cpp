@@ -3,6 +3,8 @@
 #include "autograd/rules/attention.h"
 
 #include <array>
+#include <utility>
+#include <vector>
 
 #include "autograd/tape.h"
 #include "core/ops/accumulate/accumulate.h"
@@ -15,20 +17,30 @@ Tensor heads_first(const Tensor& x_BTHD) {
   return x_BTHD.transpose(1, 2);
 }
 
-// Where the op may write the gradient of `input`: straight into its place unless another use has begun the sum.
-Tensor writable(Backward& b, int input, Destination& place) {
-  if (!b.needs(input)) {
-    return {};
+// One of q, k, v in backward: the op writes its gradient straight into its place, unless another use has begun the sum there (an
+// earlier one of q, k, v may be that use), which the gradient is then added to.
+class InputGradient {
+ public:
+  /// What to hand to the op; undefined where it shall allocate.
+  Tensor begin(Backward& b, int input, bool repeated) {
+    if (!b.needs(input) || repeated) {
+      return {};
+    }
+    place_ = b.destination(input);
+    return place_.accumulate ? Tensor() : heads_first(place_.tensor);
   }
-  place = b.destination(input);
-  return place.accumulate ? Tensor() : heads_first(place.tensor);
-}
+  void finish(Backward& b, int input, const Tensor& gradient_BHTD) {
+    if (!place_.tensor.defined()) {
+      b.give(input, heads_first(gradient_BHTD));
+    } else if (place_.accumulate) {
+      ops::accumulate(heads_first(gradient_BHTD), place_.tensor);
+    }
+    place_ = {};
+  }
 
-void add_where_begun(Destination& place, const Tensor& gradient_BHTD) {
-  if (place.tensor.defined() && place.accumulate) {
-    ops::accumulate(heads_first(gradient_BHTD), place.tensor);
-  }
-}
+ private:
+  Destination place_;
+};
 
 }  // namespace
 
@@ -44,21 +56,25 @@ Attention attention(const Variable& q_BTHD,
   const Tensor v = heads_first(v_BSGE.value());
   const ops::AttentionResult result = ops::attention(q, k, v, scale.value(), sink.value(), options);
   const std::array inputs = {q_BTHD, k_BSGD, v_BSGE, scale, sink};
+  const bool k_repeats = k_BSGD.tracked() && k_BSGD.slot() == q_BTHD.slot();
+  const bool v_repeats =
+      v_BSGE.tracked() && (v_BSGE.slot() == q_BTHD.slot() || v_BSGE.slot() == k_BSGD.slot());
   std::vector<Variable> outputs = record_many(
       "attention", {result.y_BTHE, result.entropy_BHT, result.lse_BHT}, inputs,
-      [q, k, v, scale = scale.value(), sink = sink.value(), result, options](Backward& b) {
-        Destination dq;
-        Destination dk;
-        Destination dv;
+      [q, k, v, scale = scale.value(), sink = sink.value(), result, options, k_repeats,
+       v_repeats](Backward& b) {
+        InputGradient dq;
+        InputGradient dk;
+        InputGradient dv;
         ops::AttentionGradients into;
-        into.dq_BHTD = writable(b, 0, dq);
-        into.dk_BGSD = writable(b, 1, dk);
-        into.dv_BGSE = writable(b, 2, dv);
+        into.dq_BHTD = dq.begin(b, 0, false);
+        into.dk_BGSD = dk.begin(b, 1, k_repeats);
+        into.dv_BGSE = dv.begin(b, 2, v_repeats);
         const ops::AttentionGradients gradients = ops::attention_backward(
-            b.dy(0), b.dy(1), b.dy(2), q, k, v, scale, sink, result, options, into);
-        add_where_begun(dq, gradients.dq_BHTD);
-        add_where_begun(dk, gradients.dk_BGSD);
-        add_where_begun(dv, gradients.dv_BGSE);
+            b.dy(0), b.dy(1), b.dy(2), q, k, v, scale, sink, result, options, std::move(into));
+        dq.finish(b, 0, gradients.dq_BHTD);
+        dk.finish(b, 1, gradients.dk_BGSD);
+        dv.finish(b, 2, gradients.dv_BGSE);
         b.give(3, gradients.dscale);
         b.give(4, gradients.dsink);
       });

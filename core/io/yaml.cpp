@@ -258,6 +258,11 @@ bool is_safe_plain(std::string_view text) {
   std::transform(lower.begin(), lower.end(), lower.begin(), [](char c) {
     return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
   });
+  // 2026-01-31 and 1_000 are no text to a YAML 1.1 reader; 5% and 2 epochs are.
+  if (!text.empty() && text[0] >= '0' && text[0] <= '9' &&
+      text.find_first_of(" %") == std::string_view::npos) {
+    return false;
+  }
   const bool starts_well = !text.empty() && (text[0] == '/' || text[0] == '.' || text[0] == '_' ||
                                              (is_plain_character(text[0]) && text[0] >= '0'));
   return starts_well && text.back() != ' ' &&

@@ -304,6 +304,11 @@ TEST(ConfigRead, Messages) {
       {"layers: 1\nevery: 3 weeks",
        "r.yaml:2:1: key 'every': expected a duration (100, 5%, 2 epochs or 1.0e9 tokens), found '3 "
        "weeks'"},
+      {"layers: 1\nevery: '100'",
+       "r.yaml:2:1: key 'every': expected a duration (100, 5%, 2 epochs or 1.0e9 tokens), found "
+       "the quoted text '100'; take the "
+       "quotes away"},
+      {"layers: 1\nevery: '5%'", "accepted"},
       {"layers: 1\nevery: 0",
        "r.yaml:2:1: key 'every': 0 is out of range; expected an integer > 0"},
       {"layers: 1\nevery: -5%",
@@ -507,7 +512,8 @@ tools:
 
 TEST(ConfigHelp, TextNamesTypesDefaultsAndKinds) {
   Everyday config;
-  detail::BlockOf<Everyday, NoContext> block(config, NoContext{});
+  const NoContext none;
+  detail::BlockOf block(config, none);
   const std::vector<FieldSchema> fields = describe_block(block);
   const std::string text = help_text(fields);
   for (const std::string line : {
@@ -534,7 +540,8 @@ TEST(ConfigHelp, TextNamesTypesDefaultsAndKinds) {
 
 TEST(ConfigHelp, JsonSchemaHasRangesDefaultsAndKinds) {
   Everyday config;
-  detail::BlockOf<Everyday, NoContext> block(config, NoContext{});
+  const NoContext none;
+  detail::BlockOf block(config, none);
   const Json schema = json_schema("everyday", describe_block(block));
   const Json& properties = schema.at("properties");
   EXPECT_EQ(properties.at("layers").dump(),

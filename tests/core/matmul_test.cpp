@@ -11,6 +11,7 @@
 
 #include "autograd/rules/matmul.h"
 #include "core/allocator.h"
+#include "core/ops/matmul/gemm.h"
 #include "tests/support/op_case.h"
 #include "tests/support/random_tensor.h"
 
@@ -155,6 +156,26 @@ TEST(Matmul, StridedOperandsAndOutput) {
     out.fill(7.0);
     for (const float value : whole.span<float>()) {
       ASSERT_EQ(value, 7.0F) << "written outside the output view";
+    }
+  }
+}
+
+TEST(Matmul, PortablePathEqualsOneDnn) {
+  for (const auto& [in, out_dtype] : std::vector<std::pair<Dtype, Dtype>>{
+           {Dtype::kF32, Dtype::kF32}, {Dtype::kBf16, Dtype::kBf16}, {Dtype::kBf16, Dtype::kF32}}) {
+    for (const bool accumulate : {false, true}) {
+      const Tensor a = stored(test::random_normal({131, 37}, "a"), in, accumulate);
+      const Tensor b = stored(test::random_normal({37, 29}, "b"), in, !accumulate);
+      const Tensor before = test::random_normal({131, 29}, "before").to(out_dtype);
+      const ops::GemmOptions options{.alpha = 0.5,
+                                     .accumulate = accumulate,
+                                     .bias_N = test::random_normal({29}, "bias").to(Dtype::kF32)};
+      Tensor portable = before.clone();
+      Tensor fast = before.clone();
+      ops::portable_gemm(a, b, portable, options);
+      ops::gemm(a, b, fast, options);
+      test::expect_close(portable, fast, test::tolerance(out_dtype, 37),
+                         concat(in, " -> ", out_dtype, ' ', accumulate));
     }
   }
 }

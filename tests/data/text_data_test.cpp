@@ -46,7 +46,7 @@ TEST(TextData, BatchesDecodeToTheText) {
   EXPECT_EQ(batch.weight, 1000.0);       // every byte but the first, and the end of the text
   EXPECT_EQ(batch.target_bytes, 999.0);  // the end of the text has no bytes
   EXPECT_FALSE(batch.cu_seqlens.defined());
-  EXPECT_EQ(data->summary(), "train 1001 tokens, 16 rows of 64 an epoch");
+  EXPECT_EQ(data->summary(), "train 1001 tokens in 16 rows of 64");
 }
 
 TEST(TextData, AnEpochHoldsEveryRowOnceAndRepeatsInAnotherOrder) {
@@ -69,6 +69,33 @@ TEST(TextData, AnEpochHoldsEveryRowOnceAndRepeatsInAnotherOrder) {
   std::ranges::sort(first);
   std::ranges::sort(second);
   EXPECT_EQ(first, second);
+}
+
+TEST(TextData, SaysWhatItDoes) {
+  const test::TemporaryFolder folder;
+  TextConfig config = config_of({folder.write("a.txt", "abcdefgh\nij\n")}, 3);
+  config.text.documents = DocumentRule::kLine;
+  config.packing = Packing::kChunks;
+  std::vector<std::string> said;
+  const DataContext context{
+      .announce = [&](const std::string& message) { said.push_back(message); }};
+  const TextDataset first(config, context);
+  const TextDataset second(config, context);
+  ASSERT_EQ(said.size(), 1U);
+  EXPECT_EQ(said[0].find("tokenizing 1 file (0.0 MB) into " + folder.path().native()), 0U);
+  // 9 tokens make two rows of three and their last target, "ij" and its end make none.
+  EXPECT_EQ(first.summary(), "train 12 tokens in 2 rows of 3 (5 tokens in tails dropped)");
+  EXPECT_EQ(first.facts().fingerprint, second.facts().fingerprint);
+  (void)folder.write("a.txt", "abcdefgh\nik\n");
+  EXPECT_NE(TextDataset(config, {}).facts().fingerprint, first.facts().fingerprint);
+}
+
+TEST(TextData, ATokenizerOfACheckpointTakesThePlaceOfTheRecipes) {
+  const test::TemporaryFolder folder;
+  const TextConfig config = config_of({folder.write("a.txt", "some text")}, 4);
+  EXPECT_EQ(TextDataset(config, {.tokenizer_json = ByteTokenizer().to_json()}).tokenizer()->kind(),
+            "byte");
+  EXPECT_THROW(TextDataset(config, {.tokenizer_json = "{}"}), DataError);
 }
 
 }  // namespace

@@ -247,10 +247,9 @@ TEST_F(TokenDatasetTest, ErrorsSayWhatIsMissing) {
   writer.append(Ids{1, 2, 3});
   writer.publish();
   mixed.validation.push_back(TokenStore::open(folder_ / "other.tokens"));
-  EXPECT_EQ(
-      error_of<DataError>([&] { (void)TokenDataset(mixed); }),
-      "tokens of other text have tokenizer '" + ByteTokenizer().sha256() +
-          "', those of 2.tokens have ''; parts of a data set must share their tokenizer");
+  EXPECT_EQ(error_of<DataError>([&] { (void)TokenDataset(mixed); }),
+            "tokens of other text have tokenizer '" + ByteTokenizer().sha256() +
+                "', those of 2.tokens have ''; parts of a data set must share their tokenizer");
 }
 
 }  // namespace

@@ -15,6 +15,7 @@
 namespace clausius {
 namespace {
 
+using test::record_of;
 using test::TrainingRun;
 using ::testing::ElementsAre;
 using ::testing::IsSupersetOf;
@@ -86,43 +87,35 @@ TEST(Train, LearnsAndKeepsARecord) {
   }
 }
 
-std::vector<std::string> record_of(const TrainingRun& run) {
-  EXPECT_EQ(run.process().exit_code, 0) << run.process().output;
-  std::vector<std::string> record;
-  for (const Json& line : run.metrics()) {
-    record.push_back(test::without_clock(line).dump());
-  }
-  return record;
-}
-
 TEST(Train, EqualRunsLeaveEqualBits) {
   for (const char* precision : {"precision=f32", "precision=bf16"}) {
     const std::vector<std::string> overrides = {precision, "train.steps=8", "monitor.every=1",
                                                 "model.dropout=0.1", "evaluate.every=4"};
-    const std::vector<std::string> first = record_of(TrainingRun(overrides));
-    EXPECT_GE(first.size(), 12U);
-    EXPECT_EQ(record_of(TrainingRun(overrides)), first);
+    const TrainingRun first(overrides);
+    const TrainingRun second(overrides);
+    EXPECT_EQ(record_of(first).size(), 10U);
+    test::expect_same_record(second, first, precision);
+    test::expect_same_checkpoint(second.checkpoint(8), first.checkpoint(8), precision);
     std::vector<std::string> other = overrides;
     other.emplace_back("seed=1338");
-    EXPECT_NE(record_of(TrainingRun(other)), first) << "the seed has no effect";
+    EXPECT_NE(record_of(TrainingRun(other)), record_of(first)) << "the seed has no effect";
   }
 }
 
-// The last step is always sampled; its loss and update follow from all the weights before it.
 TEST(Train, WatchingChangesNothing) {
-  const std::vector<Json> always = TrainingRun({"train.steps=12", "monitor.every=1"}).steps();
-  const std::vector<Json> never = TrainingRun({"train.steps=12", "monitor.every=1000"}).steps();
-  ASSERT_EQ(always.size(), 12U);
-  ASSERT_EQ(never.size(), 2U);
-  EXPECT_EQ(test::without_clock(always.back()), test::without_clock(never.back()));
+  const TrainingRun always({"train.steps=12", "monitor.every=1"});
+  const TrainingRun never({"train.steps=12", "monitor.every=1000"});
+  EXPECT_EQ(always.steps().size(), 12U);
+  EXPECT_EQ(never.steps().size(), 2U);
+  test::expect_same_checkpoint(never.checkpoint(12), always.checkpoint(12), "monitor.every=1000");
 }
 
 TEST(Train, RecomputationChangesNothing) {
-  const std::vector<std::string> overrides = {"train.steps=6", "monitor.every=1",
-                                              "model.dropout=0.1"};
-  std::vector<std::string> recomputed = overrides;
-  recomputed.emplace_back("train.recompute=block");
-  EXPECT_EQ(record_of(TrainingRun(recomputed)), record_of(TrainingRun(overrides)));
+  const TrainingRun plain({"train.steps=6", "monitor.every=1", "model.dropout=0.1"});
+  const TrainingRun again(
+      {"train.steps=6", "monitor.every=1", "model.dropout=0.1", "train.recompute=block"});
+  test::expect_same_record(again, plain, "recompute");
+  test::expect_same_checkpoint(again.checkpoint(6), plain.checkpoint(6), "recompute");
 }
 
 // lr 1e-3 and warm-up 20 are the recipe's.
@@ -165,9 +158,10 @@ TEST(TrainRanks, AnyNumberOfRanksGivesTheSameCurve) {
 TEST(TrainRanks, EqualRunsLeaveEqualBits) {
   const std::vector<std::string> overrides = {"train.steps=8", "monitor.every=1",
                                               "model.dropout=0.1"};
-  const std::vector<std::string> first = record_of(TrainingRun(overrides, 2));
-  EXPECT_GE(first.size(), 10U);
-  EXPECT_EQ(record_of(TrainingRun(overrides, 2)), first);
+  const TrainingRun first(overrides, 2);
+  const TrainingRun second(overrides, 2);
+  test::expect_same_record(second, first, "2 ranks");
+  test::expect_same_checkpoint(second.checkpoint(8), first.checkpoint(8), "2 ranks");
 }
 #endif
 

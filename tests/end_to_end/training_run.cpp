@@ -9,6 +9,7 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/support/op_case.h"
 #include "tests/support/paths.h"
 
 namespace clausius::test {
@@ -39,12 +40,16 @@ Environment environment_of(int ranks) {
 
 }  // namespace
 
-TrainingRun::TrainingRun(const std::vector<std::string>& overrides, int ranks) {
+TrainingRun::TrainingRun(const std::vector<std::string>& arguments, int ranks) {
+  again(arguments, ranks);
+}
+
+void TrainingRun::again(const std::vector<std::string>& arguments, int ranks) {
   std::vector<std::string> command = launcher_of(ranks);
   const std::filesystem::path recipe = test::source_dir() / "recipes" / "tiny_cpu.yaml";
   command.insert(command.end(), {test::program(), "train", recipe.string(), "--run",
                                  directory().string(), "parallel.threads=1"});
-  command.insert(command.end(), overrides.begin(), overrides.end());
+  command.insert(command.end(), arguments.begin(), arguments.end());
   process_ = run_process(command, environment_of(ranks), kLimit);
 }
 
@@ -68,18 +73,53 @@ std::vector<Json> TrainingRun::steps() const {
   return steps;
 }
 
-Json without_clock(const Json& line) {
+Checkpoint TrainingRun::checkpoint(std::int64_t step) const {
+  return read_checkpoint(checkpoint_path(directory() / "checkpoints", step));
+}
+
+std::vector<std::string> record_of(const TrainingRun& run) {
   constexpr std::array<std::string_view, 6> kClock = {"wall_time",         "step_ms",
                                                       "tokens_per_second", "peak_memory_bytes",
                                                       "model_tflops",      "fraction_of_peak"};
-  Json rest;
-  for (const auto& [key, value] : line.object()) {
-    const bool event_text = key == "message";  // names the run directory
-    if (!event_text && std::find(kClock.begin(), kClock.end(), key) == kClock.end()) {
-      rest.set(key, value);
+  EXPECT_EQ(run.process().exit_code, 0) << run.process().output;
+  std::vector<std::string> record;
+  for (const Json& line : run.metrics()) {
+    if (line.find("event") != nullptr) {
+      continue;
     }
+    Json rest;
+    for (const auto& [key, value] : line.object()) {
+      if (std::find(kClock.begin(), kClock.end(), key) == kClock.end()) {
+        rest.set(key, value);
+      }
+    }
+    record.push_back(rest.dump());
   }
-  return rest;
+  return record;
+}
+
+void expect_same_record(const TrainingRun& got, const TrainingRun& want, const std::string& what) {
+  const std::vector<std::string> lines = record_of(got);
+  const std::vector<std::string> wanted = record_of(want);
+  const std::size_t common = std::min(lines.size(), wanted.size());
+  for (std::size_t i = 0; i < common; ++i) {
+    ASSERT_EQ(lines[i], wanted[i]) << what << ": line " << i + 1;
+  }
+  EXPECT_EQ(lines.size(), wanted.size()) << what;
+}
+
+void expect_same_checkpoint(const Checkpoint& got,
+                            const Checkpoint& want,
+                            const std::string& what) {
+  EXPECT_EQ(got.step, want.step) << what;
+  EXPECT_EQ(got.tokens, want.tokens) << what;
+  EXPECT_EQ(got.samples, want.samples) << what;
+  ASSERT_EQ(got.tensors.size(), want.tensors.size()) << what;
+  for (const CheckpointTensor& tensor : want.tensors) {
+    const Tensor other = got.find(tensor.role, tensor.name);
+    ASSERT_TRUE(other.defined()) << what << ": " << tensor.name;
+    expect_bits_equal(other, tensor.value, what + ": " + tensor.name);
+  }
 }
 
 void expect_same_losses(const std::vector<Json>& got,

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 #include <map>
+#include <optional>
 #include <set>
 #include <vector>
 
@@ -149,6 +150,8 @@ class Counter final : public LanguageModel {
     std::int64_t tokens = 0;
   };
 
+  explicit Counter(std::optional<std::int64_t> longest = std::nullopt) : longest_(longest) {}
+
   [[nodiscard]] ForwardLoss forward_loss(const Batch& /*batch*/,
                                          const ForwardOptions& /*options*/) override {
     return {};
@@ -158,6 +161,7 @@ class Counter final : public LanguageModel {
   [[nodiscard]] ForwardCost cost(std::int64_t /*context_length*/) const override { return {}; }
   [[nodiscard]] std::int64_t vocab_size() const override { return 5; }
   [[nodiscard]] std::int64_t context_length() const override { return 100; }
+  [[nodiscard]] std::optional<std::int64_t> longest_sequence() const override { return longest_; }
   [[nodiscard]] Tensor logits(const Tensor& /*tokens_BT*/) override { return {}; }
   [[nodiscard]] std::unique_ptr<GenerationState> start(std::int64_t batch,
                                                        std::int64_t capacity) const override {
@@ -178,6 +182,7 @@ class Counter final : public LanguageModel {
   std::vector<std::int64_t> asked;
 
  private:
+  std::optional<std::int64_t> longest_;
   ParameterStore store_;
 };
 
@@ -201,6 +206,21 @@ TEST(Generate, EndsBeforeTheStopToken) {
   EXPECT_EQ(generate(model, {4}, options), (std::vector<std::int32_t>{}));
   EXPECT_EQ(generate(model, {0}, {.max_tokens = 0}), (std::vector<std::int32_t>{}));
   EXPECT_THROW((void)generate(model, {}, options), ConfigError);
+}
+
+// Learned positions end; the last token is never read, so there is one more of them.
+TEST(Generate, EndsWhereTheModelCanReadNoFurther) {
+  Counter model(4);
+  const GenerationOptions options{.max_tokens = 50, .temperature = 0.0};
+  EXPECT_EQ(generate(model, {0, 1}, options), (std::vector<std::int32_t>{2, 3, 4}));
+  EXPECT_EQ(generate(model, {0, 1, 2, 3}, options), (std::vector<std::int32_t>{4}));
+  EXPECT_THROW((void)generate(model, {0, 1, 2, 3, 4}, options), ConfigError);
+}
+
+TEST(Generate, RowsThatStandForNothingAreNeverDrawn) {
+  Counter model;
+  EXPECT_EQ(generate(model, {1}, {.max_tokens = 3, .temperature = 0.0, .vocab_size = 3}),
+            (std::vector<std::int32_t>{2, 0, 1}));
 }
 
 // What the running state answers is what a forward pass over the whole text says.

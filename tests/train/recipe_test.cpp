@@ -3,6 +3,7 @@
 #include "train/recipe.h"
 
 #include <fstream>
+#include <random>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -234,6 +235,39 @@ TEST(Recipe, TheResolvedRecipeHasEveryKeyAndAbsolutePaths) {
   for (const FieldSchema& field : recipe_schema()) {
     EXPECT_NE(root.find(field.key), nullptr) << field.key;
   }
+}
+
+// Whatever is typed, the answer is a recipe whose resolved form is a fixed point, or a ConfigError.
+TEST(Recipe, SurvivesSlipsOfTheFingers) {
+  const std::string alphabet = "{}[]:,#&*!|>'\"%@`-? \n\t0159.e+-_~abkmsz\x80\xff";
+  std::mt19937 random(7);
+  const auto below = [&](std::size_t n) { return static_cast<std::size_t>(random()) % n; };
+  int accepted = 0;
+  for (int i = 0; i < 3000; ++i) {
+    std::string text = kGood;
+    for (std::size_t edits = 1 + below(3); edits > 0; --edits) {
+      const std::size_t at = below(text.size());
+      const char typed = alphabet[below(alphabet.size())];
+      switch (below(3)) {
+        case 0:
+          text[at] = typed;
+          break;
+        case 1:
+          text.insert(at, 1, typed);
+          break;
+        default:
+          text.erase(at, 1 + below(4));
+      }
+    }
+    try {
+      const std::string once = to_yaml(parse(text));
+      EXPECT_EQ(to_yaml(parse(once)), once) << text;
+      ++accepted;
+    } catch (const ConfigError& error) {
+      EXPECT_THAT(error.what(), testing::StartsWith("r.yaml")) << text;
+    }
+  }
+  EXPECT_GT(accepted, 20);
 }
 
 TEST(Recipe, WarnsWhereARunMayDiverge) {

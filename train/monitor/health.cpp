@@ -7,6 +7,8 @@
 
 #include <fmt/format.h>
 
+#include "core/io/json.h"
+
 namespace clausius {
 namespace {
 
@@ -152,6 +154,47 @@ std::vector<double> HealthMonitor::bands_of(const EntropyReport& report) const {
     }
   }
   return shares;
+}
+
+std::string HealthMonitor::state() const {
+  Json tracks{Json::Object{}};
+  for (const auto& [key, track] : tracks_) {
+    Json entry;
+    entry.set("bad", track.bad);
+    entry.set("good", track.good);
+    entry.set("raised", track.raised);
+    entry.set("text", track.text);
+    tracks.set(key, entry);
+  }
+  Json running{Json::Object{}};
+  for (const auto& [name, values] : running_) {
+    Json entry;
+    entry.set("mean", values.mean);
+    entry.set("variance", values.variance);
+    entry.set("count", values.count);
+    running.set(name, entry);
+  }
+  Json state;
+  state.set("tracks", tracks);
+  state.set("running", running);
+  return state.dump();
+}
+
+void HealthMonitor::restore(std::string_view state) {
+  const Json root = Json::parse(state, "health");
+  tracks_.clear();
+  for (const auto& [key, entry] : root.at("tracks").object()) {
+    tracks_[key] = {.bad = entry.at("bad").integer(),
+                    .good = entry.at("good").integer(),
+                    .raised = entry.at("raised").flag(),
+                    .text = entry.at("text").text()};
+  }
+  running_.clear();
+  for (const auto& [name, entry] : root.at("running").object()) {
+    running_[name] = {.mean = entry.at("mean").number(),
+                      .variance = entry.at("variance").number(),
+                      .count = entry.at("count").integer()};
+  }
 }
 
 }  // namespace clausius

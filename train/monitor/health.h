@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "train/monitor/monitor_config.h"
@@ -28,6 +29,12 @@ class HealthMonitor {
   [[nodiscard]] HealthVerdict judge(const StepReport& report);
   /// What to do about loss or gradients that are not finite: stop unless the recipe names another policy.
   [[nodiscard]] AlarmPolicy policy(Alarm alarm) const;
+
+  /// Counters, raised alarms and running means, as JSON: a checkpoint keeps them, so that a resumed run judges like one that never
+  /// stopped.
+  [[nodiscard]] std::string state() const;
+  /// Errors: DataError for a text that state() did not write.
+  void restore(std::string_view state);
 
  private:
   struct Track {

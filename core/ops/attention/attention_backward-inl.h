@@ -18,8 +18,7 @@ namespace HWY_NAMESPACE {
 
 // What the gradient of a score needs to know of its row: ds = p (dp - offset - dentropy log2 p).
 struct GradientRows {
-  alignas(
-      64) float log_sum[kTileRows];  // lse in log2 units; huge where the row has no probabilities
+  alignas(64) float log_sum[kTileRows];   // lse, log2 units; huge where the row has no keys
   alignas(64) float offset[kTileRows];    // <dy, y> - dlse + dentropy H
   alignas(64) float dentropy[kTileRows];  // times ln 2: per unit of log2 p
   alignas(64) float scale[kTileRows];     // natural units, for dq and dk
@@ -162,8 +161,9 @@ class BackwardUnit {
   void load_rows(std::int64_t b, std::int64_t h, std::int64_t i, std::int64_t count) {
     for (std::int64_t r = 0; r < kTileRows; ++r) {
       const std::int64_t row = (b * p_.H + h) * p_.T + i + r;
+      // NaN counts as seen, and goes on.
       const bool seen =
-          r < count && a_.lse.at(b, h, i + r) > -std::numeric_limits<float>::infinity();
+          r < count && a_.lse.at(b, h, i + r) != -std::numeric_limits<float>::infinity();
       if (!seen) {
         rows_of_.log_sum[r] = -kNothing;
         rows_of_.offset[r] = rows_of_.dentropy[r] = rows_of_.scale[r] = 0.0F;
@@ -317,8 +317,8 @@ class BackwardUnit {
       }
     }
     if constexpr (kBf16) {
-      store_pair(bf16_bits(ds[0]), bf16_bits(ds[1]),
-                 dscore_pairs_ + at + r);  // at counts r once; a pair takes two
+      // A row of pairs is twice as long, and `at` counts r once.
+      store_pair(bf16_bits(ds[0]), bf16_bits(ds[1]), dscore_pairs_ + at + r);
     }
   }
 

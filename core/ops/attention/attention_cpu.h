@@ -119,6 +119,7 @@ struct HeadParameters {
   }
 };
 
+/// Unit u is part u % units of the (b, g) with number u / units: blocks_per_unit query blocks of each of its heads.
 template <class In>
 struct ForwardArguments {
   HeadRows<const In> q, k, v;
@@ -129,9 +130,8 @@ struct ForwardArguments {
   float* entropy;    // [B, H, T]
   float* lse;        // [B, H, T]
   float* block_max;  // [B, H, blocks of 64 queries]: largest visible score
-  std::int64_t units =
-      1;  // of each (b, g); unit u of all is part u % units of (b, g) number u / units
-  std::int64_t blocks_per_unit = 1;  // query blocks of one unit
+  std::int64_t units = 1;
+  std::int64_t blocks_per_unit = 1;
 };
 
 /// Threads that a parallel_for would use here.
@@ -143,19 +143,16 @@ struct ForwardArguments {
   return threads_here() == 1 ? units : std::max<std::int64_t>(1, units / (8 * threads_here()));
 }
 
-/// Few rows that read the same keys, as in decoding, have a kernel that packs nothing.
+/// So few query rows a key head, as in decoding, have a kernel that packs nothing.
 inline constexpr std::int64_t kMostDecodeRows = 16;
 /// Keys of one decoding unit.
-inline constexpr std::int64_t kDecodeKeys = 1024;
-/// Query rows of one (b, g).
-[[nodiscard]] inline std::int64_t decode_rows(const AttentionProblem& p) {
-  return p.heads_per_group() * p.T;
-}
-/// Floats a row's running sums take.
-[[nodiscard]] inline std::int64_t decode_state_size(const AttentionProblem& p) {
-  return 4 + p.E;
+inline constexpr std::int64_t kDecodeKeys = 256;
+/// Floats of one decoding unit: for each row (h, i) of one b its max, sum, weighted sum, largest score and sum of p v.
+[[nodiscard]] inline std::int64_t decode_states_size(const AttentionProblem& p) {
+  return p.H * p.T * (4 + p.E);
 }
 
+/// Unit u takes every splits-th query block of the (b, g) with number u / splits, from block u % splits on.
 template <class In>
 struct BackwardArguments {
   HeadRows<const In> q, k, v, dy, y;
@@ -163,13 +160,11 @@ struct BackwardArguments {
   HeadParameters parameters;
   const AttentionProblem* problem;
   AttentionCpuChoice choice;
-  std::int64_t
-      splits;  // units of each (b, g): unit u of all takes every splits-th query block of (b, g) number u / splits
-  float*
-      sums;  // [B, G, splits, key_sums_size()]: dk and dv of each unit where splits > 1, else null
   HeadRows<In> dq, dk, dv;
   float* row_dscale;  // [B, H, T], or null where there is no scale or sink
   float* row_dsink;
+  std::int64_t splits = 1;
+  float* sums = nullptr;  // [B, G, splits, key_sums_size()] where splits > 1
 };
 
 /// Floats of one unit's sums over keys: dk [whole tiles of keys][padded D], then dv [..][padded E].
@@ -185,15 +180,10 @@ template <class In>
 struct ForwardKernels {
   /// Units [first, last).
   void (*tiles)(const ForwardArguments<In>&, std::int64_t first, std::int64_t last);
-  /// Keys [split, split + 1) kDecodeKeys for all rows of (b, g); then, after all splits, their merger.
-  void (*decode)(const ForwardArguments<In>&,
-                 std::int64_t b,
-                 std::int64_t g,
-                 std::int64_t split,
-                 float* states);
+  /// Keys [split, split + 1) kDecodeKeys for all rows of b; then, after all splits, their merger.
+  void (*decode)(const ForwardArguments<In>&, std::int64_t b, std::int64_t split, float* states);
   void (*finish_decode)(const ForwardArguments<In>&,
                         std::int64_t b,
-                        std::int64_t g,
                         std::int64_t splits,
                         float* states);
 };

@@ -19,51 +19,50 @@ HWY_BEFORE_NAMESPACE();
 namespace clausius::ops::detail {
 namespace HWY_NAMESPACE {
 
-// All query rows (h, i) of one (b, g). Units take fixed ranges of keys; their states are merged in order, so bits do not depend on
-// threads.
+// All query rows (h, i) of one b. Units take fixed ranges of keys, all heads of a key together, since they share its memory pages;
+// their states are merged in order, so bits do not depend on threads.
 template <class In>
 class DecodeUnit {
  public:
   explicit DecodeUnit(const ForwardArguments<In>& arguments)
-      : a_(arguments), p_(*arguments.problem) {}
+      : a_(arguments), p_(*arguments.problem), q_(Tensor::empty({p_.D}, Dtype::kF32)) {}
 
-  // `states`: decode_state_size() floats of this unit.
-  void run(std::int64_t b, std::int64_t g, std::int64_t split, float* states) {
-    Tensor q_row = Tensor::empty({p_.D}, Dtype::kF32);
-    float* q = q_row.data<float>();
+  // `states`: decode_states_size() floats of this unit.
+  void run(std::int64_t b, std::int64_t split, float* states) {
     const std::int64_t first = larger(split * kDecodeKeys, p_.begin_BT[b * p_.T]);
     const std::int64_t last = smaller((split + 1) * kDecodeKeys, p_.end_BT[b * p_.T + p_.T - 1]);
-    for (std::int64_t row = 0; row < decode_rows(p_); ++row) {
-      const std::int64_t h = head_of(g, row);
-      State(states + row * decode_state_size(p_), p_.E)
-          .start(split == 0 && a_.parameters.sink != nullptr ? a_.parameters.sink[h] * kLog2E
-                                                             : kNothing);
+    for (std::int64_t h = 0; h < p_.H; ++h) {
+      for (std::int64_t i = 0; i < p_.T; ++i) {
+        const bool sink = split == 0 && a_.parameters.sink != nullptr;
+        state_of(states, h, i).start(sink ? a_.parameters.sink[h] * kLog2E : kNothing);
+      }
     }
     for (std::int64_t key = first; key < last; key += kTileKeys) {
-      const std::int64_t end = HWY_MIN(key + kTileKeys, last);
-      prefetch_rows(a_.k.at(b, g, end), a_.k.row, HWY_MIN(kTileKeys, last - end), p_.D);
-      prefetch_rows(a_.v.at(b, g, end), a_.v.row, HWY_MIN(kTileKeys, last - end), p_.E);
-      for (std::int64_t row = 0; row < decode_rows(p_); ++row) {
-        const std::int64_t i = row % p_.T;
-        const std::int64_t from = larger(key, p_.begin_BT[b * p_.T + i]);
-        const std::int64_t to = smaller(end, p_.end_BT[b * p_.T + i]);
-        if (from < to) {
-          copy_row(a_.q.at(b, head_of(g, row), i), q, p_.D);
-          keys(b, g, head_of(g, row), i, from, to, q,
-               State(states + row * decode_state_size(p_), p_.E));
+      const std::int64_t end = smaller(key + kTileKeys, last);
+      for (std::int64_t h = 0; h < p_.H; ++h) {
+        const std::int64_t g = h / p_.heads_per_group();
+        if (h % p_.heads_per_group() == 0) {
+          prefetch_rows(a_.k.at(b, g, end), a_.k.row, smaller(kTileKeys, last - end), p_.D);
+          prefetch_rows(a_.v.at(b, g, end), a_.v.row, smaller(kTileKeys, last - end), p_.E);
+        }
+        for (std::int64_t i = 0; i < p_.T; ++i) {
+          keys(b, h, i, larger(key, p_.begin_BT[b * p_.T + i]),
+               smaller(end, p_.end_BT[b * p_.T + i]), state_of(states, h, i));
         }
       }
     }
   }
 
   // Merges the states of `splits` units into the first one's, and writes the results of the rows.
-  void finish(std::int64_t b, std::int64_t g, std::int64_t splits, float* states) {
-    for (std::int64_t row = 0; row < decode_rows(p_); ++row) {
-      const State total(states + row * decode_state_size(p_), p_.E);
-      for (std::int64_t split = 1; split < splits; ++split) {
-        total.merge(State(states + (split * decode_rows(p_) + row) * decode_state_size(p_), p_.E));
+  void finish(std::int64_t b, std::int64_t splits, float* states) {
+    for (std::int64_t h = 0; h < p_.H; ++h) {
+      for (std::int64_t i = 0; i < p_.T; ++i) {
+        const State total = state_of(states, h, i);
+        for (std::int64_t split = 1; split < splits; ++split) {
+          total.merge(state_of(states + split * decode_states_size(p_), h, i));
+        }
+        write(b, h, i, total);
       }
-      write(b, head_of(g, row), row % p_.T, total);
     }
   }
 
@@ -115,21 +114,25 @@ class DecodeUnit {
 
   static std::int64_t smaller(std::int64_t a, std::int64_t b) { return HWY_MIN(a, b); }
   static std::int64_t larger(std::int64_t a, std::int64_t b) { return HWY_MAX(a, b); }
-  [[nodiscard]] std::int64_t head_of(std::int64_t g, std::int64_t row) const {
-    return g * p_.heads_per_group() + row / p_.T;
+  [[nodiscard]] State state_of(float* states, std::int64_t h, std::int64_t i) const {
+    return State(states + (h * p_.T + i) * (4 + p_.E), p_.E);
   }
 
   // Adds keys [from, to), at most kTileKeys, to the row's state.
   void keys(std::int64_t b,
-            std::int64_t g,
             std::int64_t h,
             std::int64_t i,
             std::int64_t from,
             std::int64_t to,
-            const float* q,
             const State& state) {
+    if (from >= to) {
+      return;
+    }
     const F f;
     const auto lanes = static_cast<std::int64_t>(hn::Lanes(f));
+    const std::int64_t g = h / p_.heads_per_group();
+    float* q = q_.data<float>();
+    copy_row(a_.q.at(b, h, i), q, p_.D);
     alignas(64) float s[kTileKeys];
     const std::int64_t count = to - from;
     for (std::int64_t j = 0; j < count; ++j) {
@@ -221,6 +224,7 @@ class DecodeUnit {
 
   const ForwardArguments<In>& a_;
   const AttentionProblem& p_;
+  Tensor q_;
 };
 
 }  // namespace HWY_NAMESPACE

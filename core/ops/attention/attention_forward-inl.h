@@ -128,8 +128,7 @@ class ForwardUnit {
     prefetch_rows(a_.q.at(b, h, i + count), a_.q.row, HWY_MIN(kTileRows, p_.T - i - count), p_.D);
     prefetch_rows(a_.y.at(b, h, i), a_.y.row, count, p_.E);
     std::memset(y_transposed_, 0, static_cast<std::size_t>(E_ * kTileRows) * sizeof(float));
-    const std::int64_t end =
-        HWY_MIN(div_ceil<std::int64_t>(tile_.end[rows - 1], kTileKeys), div_ceil(keys_, kTileKeys));
+    const std::int64_t end = div_ceil<std::int64_t>(tile_.end[rows - 1], kTileKeys);
     pack_keys(b, h / p_.heads_per_group(), end);
     for (std::int64_t tile = tile_.begin[0] / kTileKeys; tile < end; ++tile) {
       tile_.plan = plan_tile(tile_.begin, tile_.end, rows, tile * kTileKeys);
@@ -306,9 +305,8 @@ class ForwardUnit {
   const ForwardArguments<In>& a_;
   const AttentionProblem& p_;
   std::int64_t D_, E_;  // padded
-  std::int64_t first_tile_ = 0,
-               packed_ = 0;  // key tiles [first_tile_, packed_) are in the scratch memory
-  std::int64_t keys_ = 0;    // end of the last visible key
+  // Key tiles [first_tile_, packed_) are in the scratch memory; keys_ ends the last visible key.
+  std::int64_t first_tile_ = 0, packed_ = 0, keys_ = 0;
   ByRows<T> scores_, step_values_, tile_values_;
   T *k_ = nullptr, *v_transposed_ = nullptr, *q_transposed_ = nullptr, *rows_ = nullptr,
     *more_rows_ = nullptr;

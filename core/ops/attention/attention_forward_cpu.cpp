@@ -30,10 +30,10 @@ ForwardKernels<In> forward_kernels() {
               units.run(unit);
             }
           },
-      .decode = [](Arguments a, std::int64_t b, std::int64_t g, std::int64_t split,
-                   float* states) { DecodeUnit<In>(a).run(b, g, split, states); },
-      .finish_decode = [](Arguments a, std::int64_t b, std::int64_t g, std::int64_t splits,
-                          float* states) { DecodeUnit<In>(a).finish(b, g, splits, states); },
+      .decode = [](Arguments a, std::int64_t b, std::int64_t split,
+                   float* states) { DecodeUnit<In>(a).run(b, split, states); },
+      .finish_decode = [](Arguments a, std::int64_t b, std::int64_t splits,
+                          float* states) { DecodeUnit<In>(a).finish(b, splits, states); },
   };
 }
 
@@ -90,16 +90,15 @@ void forward_decode(const ForwardArguments<In>& arguments) {
   const AttentionProblem& p = *arguments.problem;
   const auto run = kernels<In>(arguments.choice);
   const std::int64_t splits = std::max<std::int64_t>(1, div_ceil(p.S, kDecodeKeys));
-  const std::int64_t size = decode_rows(p) * decode_state_size(p);
-  Tensor memory = Tensor::empty({p.B * p.G * splits * size}, Dtype::kF32);
+  const std::int64_t size = decode_states_size(p);
+  Tensor memory = Tensor::empty({p.B * splits * size}, Dtype::kF32);
   float* states = memory.data<float>();
-  parallel_for(p.B * p.G * splits, 1, [&](std::int64_t index, std::int64_t) {
-    const std::int64_t head = index / splits;
-    run.decode(arguments, head / p.G, head % p.G, index % splits, states + index * size);
+  parallel_for(p.B * splits, 1, [&](std::int64_t unit, std::int64_t) {
+    run.decode(arguments, unit / splits, unit % splits, states + unit * size);
   });
-  parallel_for(p.B * p.G, 64, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t head = begin; head < end; ++head) {
-      run.finish_decode(arguments, head / p.G, head % p.G, splits, states + head * splits * size);
+  parallel_for(p.B, 8, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t b = begin; b < end; ++b) {
+      run.finish_decode(arguments, b, splits, states + b * splits * size);
     }
   });
 }
@@ -128,7 +127,7 @@ void forward_tensors(const AttentionCpuChoice& choice,
                                        .entropy = entropy.data<float>(),
                                        .lse = lse.data<float>(),
                                        .block_max = block_max.data<float>()};
-  if (decode_rows(problem) <= kMostDecodeRows && problem.dropout == 0) {
+  if (problem.heads_per_group() * problem.T <= kMostDecodeRows && problem.dropout == 0) {
     forward_decode<In>(arguments);
   } else {
     forward_tiles<In>(arguments);

@@ -20,7 +20,7 @@ namespace clausius::ops::detail {
 namespace HWY_NAMESPACE {
 
 struct ScoreTile {
-  alignas(64) float scale[kTileRows];         // natural units of the row's scale, times log2 e
+  alignas(64) float scale[kTileRows];         // log2 units
   alignas(64) std::int32_t begin[kTileRows];  // bounds of the rows; rows past the last repeat it
   alignas(64) std::int32_t end[kTileRows];
   float* scores = nullptr;  // [key][row]

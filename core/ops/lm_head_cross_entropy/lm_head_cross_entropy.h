@@ -27,7 +27,7 @@ struct LmHeadLoss {
 /// loss_sum = sum over tokens of token_weight * token_loss; token_loss = lse - logit[target], logits = x weight^T.
 /// Shapes:  x (.., M), weight [V, M], targets (..) i32, token_weights (..) or undefined (all 1)
 ///          -> token_loss and lse [N], N the number of tokens; dx like x; dweight [V, M]
-/// Value:   token_loss, lse and dweight are f32 (f64 for f64 x), 0 for ignored tokens; loss_sum adds token losses in f64.
+/// Value:   token_loss, lse and dweight are f32 (f64 for f64 x), 0 for ignored tokens; loss_sum adds in f64.
 ///          bf16: logits are f32 products; their gradient is rounded to bf16 for the two gradient products.
 ///          Gradients are made while a chunk's logits are hot, so the backward pass only scales them.
 ///          Equals matmul, log-sum-exp and nll in turn.

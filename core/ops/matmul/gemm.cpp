@@ -100,19 +100,22 @@ void gemm(const Tensor& a, const Tensor& b, Tensor& out, const GemmOptions& opti
   }
   const Tensor left = usable(a);
   const Tensor right = usable(b);
-  if (try_onednn(left, right, out, options)) {
-    return;
+  if (!try_onednn(left, right, out, options)) {
+    portable_gemm(left, right, out, options);
   }
-  if (a.dtype() == Dtype::kBf16) {
-    Tensor wide =
-        options.accumulate ? out.to(Dtype::kF32) : Tensor::empty(out.shape(), Dtype::kF32);
-    if (out.dtype() == Dtype::kF32) {
-      wide = out;
-    }
-    gemm(a.to(Dtype::kF32), b.to(Dtype::kF32), wide, options);
-    return out.dtype() == Dtype::kF32 ? void() : out.copy_from(wide);
+}
+
+void portable_gemm(const Tensor& a, const Tensor& b, Tensor& out, const GemmOptions& options) {
+  if (a.dtype() == Dtype::kF32) {
+    return eigen_gemm(a, b, out, options);
   }
-  eigen_gemm(left, right, out, options);
+  Tensor wide = out.dtype() == Dtype::kF32 ? out
+                : options.accumulate       ? out.to(Dtype::kF32)
+                                           : Tensor::empty(out.shape(), Dtype::kF32);
+  gemm(a.to(Dtype::kF32), b.to(Dtype::kF32), wide, options);
+  if (out.dtype() != Dtype::kF32) {
+    out.copy_from(wide);
+  }
 }
 
 }  // namespace clausius::ops
