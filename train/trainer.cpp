@@ -212,8 +212,8 @@ void Trainer::save_checkpoint() {
   if (p.saver == nullptr) {
     return;
   }
-  Checkpoint checkpoint = make_checkpoint(recipe_, p.plan, p.position, p.model->parameters(),
-                                          *p.optimizer, *p.data);
+  Checkpoint checkpoint =
+      make_checkpoint(recipe_, p.plan, p.position, p.model->parameters(), *p.optimizer, *p.data);
   if (p.last_evaluation && p.last_evaluation_step == p.position.step) {
     const bool by_bits = recipe_.checkpoint.keep_best == KeepBest::kValBitsPerByte;
     checkpoint.score = by_bits ? p.last_evaluation->val_bits_per_byte : p.last_evaluation->val_loss;

@@ -10,8 +10,8 @@
 
 #include "core/error.h"
 #include "tests/end_to_end/training_run.h"
-#include "tests/support/temporary_directory.h"
 #include "tests/support/paths.h"
+#include "tests/support/temporary_directory.h"
 
 namespace clausius {
 namespace {
