@@ -54,8 +54,9 @@ Work make_softmax(Dtype dtype) {
   return {[=] { benchmark::DoNotOptimize(ops::softmax(x)); }, bytes_of({x, x})};
 }
 Work make_softmax_backward(Dtype dtype) {
-  const Tensor x = normal({kRows, kWidth}, dtype);
-  return {[=] { benchmark::DoNotOptimize(ops::softmax_backward(x, x)); }, bytes_of({x, x, x})};
+  const Tensor y = normal({kRows, kWidth}, dtype);
+  const Tensor dy = y.clone();
+  return {[=] { benchmark::DoNotOptimize(ops::softmax_backward(dy, y)); }, bytes_of({dy, y, y})};
 }
 
 Work make_layer_norm(Dtype dtype) {
@@ -67,10 +68,11 @@ Work make_layer_norm(Dtype dtype) {
 Work make_layer_norm_backward(Dtype dtype) {
   const Tensor x = normal({kRows, kWidth}, dtype);
   const Tensor gain = normal({kWidth}, Dtype::kF32);
+  const Tensor dy = x.clone();
   const ops::LayerNormOutput out = ops::layer_norm(x, gain, gain, 1e-5);
   return {
       [=] {
-        benchmark::DoNotOptimize(ops::layer_norm_backward(x, x, gain, out.mean, out.rstd, true));
+        benchmark::DoNotOptimize(ops::layer_norm_backward(dy, x, gain, out.mean, out.rstd, true));
       },
       bytes_of({x, x, x})};
 }
@@ -83,8 +85,9 @@ Work make_rms_norm(Dtype dtype) {
 Work make_rms_norm_backward(Dtype dtype) {
   const Tensor x = normal({kRows, kWidth}, dtype);
   const Tensor gain = normal({kWidth}, Dtype::kF32);
+  const Tensor dy = x.clone();
   const ops::RmsNormOutput out = ops::rms_norm(x, gain, 1e-5);
-  return {[=] { benchmark::DoNotOptimize(ops::rms_norm_backward(x, x, gain, out.rstd)); },
+  return {[=] { benchmark::DoNotOptimize(ops::rms_norm_backward(dy, x, gain, out.rstd)); },
           bytes_of({x, x, x})};
 }
 
@@ -100,7 +103,8 @@ Work make_swiglu_backward(Dtype dtype) {
 
 Work make_add(Dtype dtype) {
   const Tensor x = normal({kRows, kWidth}, dtype);
-  return {[=] { benchmark::DoNotOptimize(ops::add(x, x)); }, bytes_of({x, x, x})};
+  const Tensor other = x.clone();
+  return {[=] { benchmark::DoNotOptimize(ops::add(x, other)); }, bytes_of({x, x, x})};
 }
 Work make_mul_row(Dtype dtype) {
   const Tensor x = normal({kRows, kWidth}, dtype);

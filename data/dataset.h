@@ -42,10 +42,10 @@ struct DataFacts {
   std::string fingerprint{};
 };
 
-/// Training and validation samples. Kinds register themselves by name (recipe key data.kind).
-/// Constructing one opens and checks its files, and builds what has to be built once (a token store from text) beside them
-/// or in the cache folder. Ranks may construct at the same time: the first of a host builds under a lock, the others wait
-/// for it; letting rank 0 go first, before a barrier, also serves folders without locks.
+/// Training and validation samples. Kinds register themselves by name (recipe key data.kind). Constructing one opens
+/// and checks its files, and builds what has to be built once (a token store from text) beside them or in the cache
+/// folder. Ranks may construct at the same time: the first of a host builds under a lock, the others wait for it;
+/// letting rank 0 go first, before a barrier, also serves folders without locks.
 class Dataset {
  public:
   Dataset() = default;

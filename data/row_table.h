@@ -17,8 +17,8 @@ enum class Packing : std::uint8_t {
   /// nothing sees across its border, and its last token has a target only if the document goes on in the next row.
   /// Every token but a document's first is a target exactly once.
   kDocuments,
-  /// Rows of context_length + 1 tokens of one document, stepping context_length. What is left of a document is dropped,
-  /// so every row is full and none has a border.
+  /// Rows of context_length + 1 tokens of one document, stepping context_length. What is left of a document is
+  /// dropped, so every row is full and none has a border.
   kChunks,
   /// As kDocuments, read as one text: every token but the very first is a target exactly once.
   kStream,

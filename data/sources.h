@@ -40,8 +40,8 @@ struct SourcePart {
 /// One part without weights, else one for each source.
 [[nodiscard]] std::vector<SourcePart> parts_of(const Sources& sources);
 
-/// The files behind a path: itself, every regular file below a folder, or what a pattern matches, in byte order of their
-/// names. Hidden files, token stores (*.tokens) and, below folders and patterns, empty files are left out.
+/// The files behind a path: itself, every regular file below a folder, or what a pattern matches, in byte order of
+/// their names. Hidden files, token stores (*.tokens) and, below folders and patterns, empty files are left out.
 /// Errors:  IoError when nothing is there; DataError when nothing is left or a file named outright is empty.
 [[nodiscard]] std::vector<std::filesystem::path> expand_text_files(
     const std::filesystem::path& path);

@@ -106,10 +106,9 @@ MemoryPlan plan_memory(const Recipe& recipe, const RunPlan& run, Recompute recom
                    (data.prefetch > 0 ? data.prefetch + 2 : 1);
   store.begin_step();
   take_step(*model, batch, memory);
-  memory.logits_chunk =
-      ops::lm_head_chunk_rows(run.micro_batch * run.tokens_per_sample, vocab_size_of(*model),
-                              ops::LmHeadOptions().chunk_bytes) *
-      vocab_size_of(*model) * 4;
+  memory.logits_chunk = ops::lm_head_chunk(run.micro_batch * run.tokens_per_sample,
+                                           vocab_size_of(*model), ops::LmHeadOptions().chunk_bytes)
+                            .bytes();
   if (recipe.checkpoint.asynchronous) {
     std::int64_t states = 1;
     states += std::ssize(optimizer->state());

@@ -77,7 +77,9 @@ RunPlan plan_run(const Recipe& recipe, const DataFacts& data, int ranks, int cor
   };
   plan.monitor_every = at_least_one(recipe.monitor.every);
   plan.checkpoint_every = at_least_one(recipe.checkpoint.every);
-  plan.evaluate_every = at_least_one(recipe.evaluate.every.value_or(recipe.checkpoint.every));
+  plan.evaluate_every = recipe.evaluate.every
+                            ? at_least_one(recipe.evaluate.every->value_or(recipe.checkpoint.every))
+                            : 0;
   plan.evaluate_samples = evaluation_samples(recipe.evaluate, data);
   plan.check_every = recipe.parallel.check_every ? at_least_one(*recipe.parallel.check_every) : 0;
   return plan;

@@ -24,7 +24,7 @@ struct RunPlan {
   Duration::Run run;
   std::int64_t monitor_every = 0;
   std::int64_t checkpoint_every = 0;
-  std::int64_t evaluate_every = 0;
+  std::int64_t evaluate_every = 0;  // 0 = at the end alone
   std::int64_t evaluate_samples = 0;
   std::int64_t check_every = 0;  // 0 = never
 };

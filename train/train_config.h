@@ -131,13 +131,13 @@ constexpr auto words_of(SampleCount /*unused*/) {
 }
 
 struct EvaluateConfig {
-  Auto<Duration> every;
+  std::optional<Auto<Duration>> every = Auto<Duration>();
   std::variant<SampleCount, std::int64_t> samples = SampleCount::kAuto;
   std::vector<std::string> prompts;
 
   void visit(ConfigVisitor& v) {
     v.field("every", every,
-            "between evaluations; auto: checkpoint.every; one is always made at the end", positive);
+            "between evaluations; auto: checkpoint.every; null: only the one that ends every run");
     v.field("samples", samples, "validation rows used; auto: 2^20 tokens of text", at_least(1));
     v.field("prompts", prompts, "continued in the log at each evaluation");
   }

@@ -54,7 +54,8 @@ ExitCode Trainer::run() {
     const std::int64_t done = p.position.step;
     const bool last = done == p.plan.steps;
     bool keep_going = true;
-    if (p.data->validation() != nullptr && (last || done % p.plan.evaluate_every == 0)) {
+    const bool due = p.plan.evaluate_every > 0 && done % p.plan.evaluate_every == 0;
+    if (p.data->validation() != nullptr && (last || due)) {
       evaluate_now();
       keep_going = !p.out_of_patience;
     }
@@ -211,8 +212,8 @@ void Trainer::save_checkpoint() {
   if (p.saver == nullptr) {
     return;
   }
-  Checkpoint checkpoint = make_checkpoint(recipe_, p.plan, p.position, p.model->parameters(),
-                                          *p.optimizer, p.data->tokenizer());
+  Checkpoint checkpoint =
+      make_checkpoint(recipe_, p.plan, p.position, p.model->parameters(), *p.optimizer, *p.data);
   if (p.last_evaluation && p.last_evaluation_step == p.position.step) {
     const bool by_bits = recipe_.checkpoint.keep_best == KeepBest::kValBitsPerByte;
     checkpoint.score = by_bits ? p.last_evaluation->val_bits_per_byte : p.last_evaluation->val_loss;

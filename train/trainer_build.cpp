@@ -39,7 +39,8 @@ void Trainer::build_data() {
   });
   p.files.directory = std::filesystem::absolute(options_.directory).lexically_normal();
   DataContext context{.seed = static_cast<std::uint64_t>(recipe_.seed),
-                      .cache_folder = p.files.directory};
+                      .cache_folder = p.files.directory,
+                      .announce = [this](const std::string& message) { log_.line(message); }};
   if (!checkpoint.empty()) {
     p.checkpoint = read_checkpoint(checkpoint);
     const auto tokenizer = p.checkpoint->texts.find("tokenizer");
@@ -54,6 +55,13 @@ void Trainer::build_data() {
     p.data = recipe_.data.make(context);
   }
   recipe_.tokenizer_vocab_size = p.data->facts().vocab_size;
+  if (p.checkpoint) {
+    const auto before = p.checkpoint->values.find("data_fingerprint");
+    CLS_CHECK(before == p.checkpoint->values.end() ||
+                  std::get<std::string>(before->second) == p.data->facts().fingerprint,
+              DataError, "the data are not those of the checkpoint ", checkpoint,
+              ": a source has changed since; a run goes on with the data it began with");
+  }
 }
 
 void Trainer::build_model() {

@@ -15,7 +15,7 @@ Checkpoint make_checkpoint(const Recipe& recipe,
                            const RunPosition& position,
                            ParameterStore& parameters,
                            Optimizer& optimizer,
-                           const Tokenizer* tokenizer) {
+                           const Dataset& data) {
   Checkpoint checkpoint;
   checkpoint.step = position.step;
   checkpoint.tokens = position.tokens;
@@ -27,8 +27,9 @@ Checkpoint make_checkpoint(const Recipe& recipe,
   checkpoint.values["version"] = std::string(kVersion);
   checkpoint.values["commit"] = std::string(kCommit);
   checkpoint.texts["recipe"] = to_yaml(recipe);
-  if (tokenizer != nullptr) {
-    checkpoint.texts["tokenizer"] = tokenizer->to_json();
+  checkpoint.values["data_fingerprint"] = data.facts().fingerprint;
+  if (data.tokenizer() != nullptr) {
+    checkpoint.texts["tokenizer"] = data.tokenizer()->to_json();
   }
   checkpoint.aliases = parameters.aliases();
   for (Parameter& parameter : parameters.parameters()) {

@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "data/dataset.h"
 #include "data/tokenizer/tokenizer.h"
 #include "layers/models/model.h"
 #include "optim/optimizer.h"
@@ -28,7 +29,7 @@ struct RunPosition {
                                          const RunPosition& position,
                                          ParameterStore& parameters,
                                          Optimizer& optimizer,
-                                         const Tokenizer* tokenizer);
+                                         const Dataset& data);
 
 /// Copies the checkpoint's parameters into the store, by name.
 /// Errors: DataError naming a parameter that is missing, unknown, or of another shape.

@@ -6,8 +6,8 @@
 
 namespace clausius {
 
-/// x (.., M), weight [N, M], bias [N] or undefined -> (.., N). Gradients of weight and bias go straight into their buffers.
-/// See ops::linear. Compute-bound.
+/// x (.., M), weight [N, M], bias [N] or undefined -> (.., N). Gradients of weight and bias go straight into their
+/// buffers. See ops::linear. Compute-bound.
 [[nodiscard]] Variable linear(const Variable& x,
                               const Variable& weight_NM,
                               const Variable& bias_N = {});

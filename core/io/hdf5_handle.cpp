@@ -12,6 +12,10 @@ namespace clausius::detail::h5 {
 namespace {
 
 std::recursive_mutex& library_mutex() {
+  // Before the library's first use: all files are closed by their handles, and when one could not be (a full disk), closing it
+  // again at exit would end the process with a segmentation fault instead of its exit code.
+  static const herr_t no_exit_handler = H5dont_atexit();
+  static_cast<void>(no_exit_handler);
   static std::recursive_mutex mutex;
   return mutex;
 }

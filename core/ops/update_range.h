@@ -23,8 +23,8 @@ struct UpdateRange {
 
 using UpdateRanges = std::span<const UpdateRange>;
 
-/// Errors:  ShapeError, DtypeError unless all buffers are flat, dense and as long as master, `state` of its type, compute (if
-///          defined) bf16, and every range inside.
+/// Errors:  ShapeError, DtypeError unless all buffers are flat, dense and as long as master, `state` of its type,
+///          compute (if defined) bf16, and every range inside.
 void check_update(std::string_view op,
                   std::initializer_list<const Tensor*> state,
                   const Tensor& master,

@@ -9,9 +9,22 @@
 #include <vector>
 
 #include "core/ops/attention/attention.h"
+#include "core/parallel.h"
 #include "tests/support/random_tensor.h"
 
 namespace clausius::test {
+
+/// One thread while it lives: teams that outnumber idle cores wait longer than small rows compute.
+class OneThread {
+ public:
+  OneThread() { set_num_threads(1); }
+  ~OneThread() { set_num_threads(before_); }
+  OneThread(const OneThread&) = delete;
+  OneThread& operator=(const OneThread&) = delete;
+
+ private:
+  int before_ = num_threads();
+};
 
 struct AttentionCase {
   std::string name = {};
@@ -151,7 +164,7 @@ inline std::vector<AttentionCase> small_attention_cases() {
   };
 }
 
-/// Rows over tiles of the fast kernels: lengths that no tile divides, masks that cut tiles, shared heads, large logits.
+/// Rows over tiles of the fast kernels: lengths that no tile divides, shared heads, decoding, large logits.
 inline std::vector<AttentionCase> tiled_attention_cases() {
   return {
       {.name = "tiles", .B = 1, .T = 128, .S = 128, .D = 64, .E = 64},
@@ -162,6 +175,87 @@ inline std::vector<AttentionCase> tiled_attention_cases() {
       {.name = "shared_heads", .B = 1, .H = 6, .G = 2, .T = 97, .S = 97, .D = 16, .E = 16},
       {.name = "one_key_head", .B = 3, .H = 4, .G = 1, .T = 70, .S = 70, .D = 16, .E = 16},
       {.name = "many_heads", .B = 3, .H = 4, .G = 4, .T = 70, .S = 70, .D = 16, .E = 16},
+      {.name = "decode_tiles",
+       .B = 3,
+       .H = 6,
+       .G = 2,
+       .T = 1,
+       .S = 200,
+       .D = 16,
+       .E = 24,
+       .key_lengths = {200, 63, 1},
+       .query_offset = 199},
+      {.name = "decode_long",
+       .H = 6,
+       .G = 2,
+       .T = 2,
+       .S = 700,
+       .D = 16,
+       .E = 40,
+       .key_lengths = {700, 300},
+       .query_offset = 698,
+       .softcap = 3.0,
+       .sink = true,
+       .scale_rank = 2},
+      {.name = "decode_window",
+       .B = 1,
+       .H = 3,
+       .G = 3,
+       .T = 4,
+       .S = 600,
+       .D = 70,
+       .E = 8,
+       .window = 290,
+       .query_offset = 596},
+      {.name = "prefill_tiles", .B = 1, .T = 70, .S = 201, .D = 16, .E = 16, .query_offset = 131},
+      {.name = "huge_logits", .B = 1, .T = 130, .S = 130, .D = 16, .E = 16, .q_std = 300.0},
+      {.name = "tiny_logits", .B = 1, .T = 130, .S = 130, .D = 16, .E = 16, .q_std = 1e-4},
+      {.name = "shifted_logits",
+       .B = 1,
+       .T = 130,
+       .S = 130,
+       .D = 16,
+       .E = 16,
+       .q_std = 3.0,
+       .k_mean = 100.0},
+  };
+}
+
+/// Options over tiles.
+inline std::vector<AttentionCase> optional_attention_cases() {
+  return {
+      {.name = "softcap_tiles", .B = 1, .T = 130, .S = 130, .D = 16, .E = 16, .softcap = 3.0},
+      {.name = "sink_tiles", .B = 1, .T = 130, .S = 130, .D = 16, .E = 16, .sink = true},
+      {.name = "scale_tiles", .T = 70, .S = 70, .D = 16, .E = 16, .scale_rank = 2},
+      {.name = "dropout_tiles", .T = 130, .S = 130, .D = 16, .E = 16, .dropout = 0.25},
+      {.name = "dropout_odd_keys",
+       .B = 1,
+       .T = 67,
+       .S = 135,
+       .D = 16,
+       .E = 16,
+       .causal = false,
+       .dropout = 0.6},
+      {.name = "everything_tiles",
+       .H = 4,
+       .G = 2,
+       .T = 140,
+       .S = 140,
+       .D = 20,
+       .E = 36,
+       .window = 90,
+       .documents = {0, 120, 140, 280},
+       .key_lengths = {130, 100},
+       .softcap = 4.0,
+       .sink = true,
+       .scale_rank = 1,
+       .dropout = 0.3},
+  };
+}
+
+/// Masks that cut tiles.
+inline std::vector<AttentionCase> masked_attention_cases() {
+  return {
       {.name = "narrow_window", .B = 1, .T = 200, .S = 200, .D = 16, .E = 16, .window = 5},
       {.name = "wide_window", .B = 1, .T = 300, .S = 300, .D = 16, .E = 16, .window = 130},
       {.name = "window_ahead",
@@ -200,53 +294,6 @@ inline std::vector<AttentionCase> tiled_attention_cases() {
        .E = 16,
        .window = 20,
        .key_lengths = {40, 150}},
-      {.name = "decode_tiles",
-       .B = 3,
-       .H = 6,
-       .G = 2,
-       .T = 1,
-       .S = 200,
-       .D = 16,
-       .E = 24,
-       .key_lengths = {200, 63, 1},
-       .query_offset = 199},
-      {.name = "prefill_tiles", .B = 1, .T = 70, .S = 201, .D = 16, .E = 16, .query_offset = 131},
-      {.name = "softcap_tiles", .B = 1, .T = 130, .S = 130, .D = 16, .E = 16, .softcap = 3.0},
-      {.name = "sink_tiles", .B = 1, .T = 130, .S = 130, .D = 16, .E = 16, .sink = true},
-      {.name = "scale_tiles", .T = 70, .S = 70, .D = 16, .E = 16, .scale_rank = 2},
-      {.name = "dropout_tiles", .T = 130, .S = 130, .D = 16, .E = 16, .dropout = 0.25},
-      {.name = "dropout_odd_keys",
-       .B = 1,
-       .T = 67,
-       .S = 135,
-       .D = 16,
-       .E = 16,
-       .causal = false,
-       .dropout = 0.6},
-      {.name = "huge_logits", .B = 1, .T = 130, .S = 130, .D = 16, .E = 16, .q_std = 300.0},
-      {.name = "tiny_logits", .B = 1, .T = 130, .S = 130, .D = 16, .E = 16, .q_std = 1e-4},
-      {.name = "shifted_logits",
-       .B = 1,
-       .T = 130,
-       .S = 130,
-       .D = 16,
-       .E = 16,
-       .q_std = 3.0,
-       .k_mean = 100.0},
-      {.name = "everything_tiles",
-       .H = 4,
-       .G = 2,
-       .T = 140,
-       .S = 140,
-       .D = 20,
-       .E = 36,
-       .window = 90,
-       .documents = {0, 120, 140, 280},
-       .key_lengths = {130, 100},
-       .softcap = 4.0,
-       .sink = true,
-       .scale_rank = 1,
-       .dropout = 0.3},
   };
 }
 

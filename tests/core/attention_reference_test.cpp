@@ -11,7 +11,6 @@
 
 #include "core/ops/attention/attention.h"
 #include "core/ops/attention/attention_dropout.h"
-#include "core/parallel.h"
 #include "tests/core/attention_cases.h"
 
 namespace clausius {
@@ -21,12 +20,7 @@ using test::AttentionCase;
 using test::AttentionInputs;
 
 class AttentionReference : public testing::TestWithParam<AttentionCase> {
- protected:
-  AttentionReference() { set_num_threads(1); }  // rows too small for a team
-  ~AttentionReference() override { set_num_threads(threads_); }
-
- private:
-  int threads_ = num_threads();
+  const test::OneThread one_thread_;
 };
 
 // The mask as a question about one pair, sharing nothing with the intervals.

@@ -27,8 +27,10 @@ using test::expect_close;
 
 std::vector<AttentionCase> all_cases() {
   std::vector<AttentionCase> rows = test::small_attention_cases();
-  const std::vector<AttentionCase> more = test::tiled_attention_cases();
-  rows.insert(rows.end(), more.begin(), more.end());
+  for (const auto& more : {test::tiled_attention_cases(), test::masked_attention_cases(),
+                           test::optional_attention_cases()}) {
+    rows.insert(rows.end(), more.begin(), more.end());
+  }
   return rows;
 }
 
@@ -150,14 +152,8 @@ class InstructionSet {
   }
 };
 
-// One thread, except where threads are the question: teams that outnumber idle cores wait longer than these rows compute.
 class Attention : public testing::TestWithParam<AttentionCase> {
- protected:
-  Attention() { set_num_threads(1); }
-  ~Attention() override { set_num_threads(threads_); }
-
- private:
-  int threads_ = num_threads();
+  const test::OneThread one_thread_;
 };
 
 TEST_P(Attention, EqualsReference) {
@@ -395,6 +391,8 @@ TEST(AttentionOptions, DropoutFollowsTheSampleNotThePlace) {
 }
 
 TEST(AttentionMemory, GrowsWithTheLengthNotItsSquare) {
+  // How many units are under way at once is a matter of luck with more threads.
+  const test::OneThread one_thread;
   const auto peak = [](std::int64_t T) {
     const AttentionInputs in =
         test::make_inputs({.B = 1, .H = 1, .G = 1, .T = T, .S = T, .D = 16, .E = 16})

@@ -19,12 +19,13 @@ std::string error_of(std::string_view text) {
 }
 
 TEST(Json, WritesWhatItReads) {
-  const std::string text =
-      R"({"z":null,"a":[1,-2,2.5,1e-7,1.0,true,"x\n\"é"],"o":{},"e":[],"big":9223372036854775807})";
+  const std::string text = R"({"z":null,"a":[1,-2,2.5,1e-7,1.0,true,"x\n\")"
+                           "\xC3\xA9"
+                           R"("],"o":{},"e":[],"big":9223372036854775807})";
   const Json value = Json::parse(text, "f.json");
-  EXPECT_EQ(
-      value.dump(),
-      R"({"z":null,"a":[1,-2,2.5,1e-07,1.0,true,"x\n\"é"],"o":{},"e":[],"big":9223372036854775807})");
+  EXPECT_EQ(value.dump(), R"({"z":null,"a":[1,-2,2.5,1e-07,1.0,true,"x\n\")"
+                          "\xC3\xA9"
+                          R"("],"o":{},"e":[],"big":9223372036854775807})");
   EXPECT_EQ(Json::parse(value.dump(2), "f.json"), value);
   EXPECT_EQ(value.at("big").integer(), std::numeric_limits<std::int64_t>::max());
   EXPECT_EQ(value.at("a").array()[3].number(), 1e-7);

@@ -70,7 +70,7 @@ CLS_OP_CASES(lm_head_cross_entropy,
               row("prime", {37, 13}, 101, {.ignore_every = 3, .weighted = true}),
               row("over_a_block", {67, 33}, 300, {.ignore_every = 5}),
               row("all_ignored", {6, 4}, 5, {.ignore_every = 1}), row("no_tokens", {0, 4}, 5),
-              row("huge", {9, 8}, 33, {.scale = 1000.0})});
+              row("padded_rows", {5, 2}, 1024), row("huge", {9, 8}, 33, {.scale = 1000.0})});
 
 struct Inputs {
   Tensor x;

@@ -52,8 +52,8 @@ TEST(Sampler, ShuffledEpochsAreCompleteAndDiffer) {
   EXPECT_TRUE(differ(0) || differ(1) || differ(2) || differ(3));
 }
 
-// After any number of turns a part is less than one sample away from its share: that is what turns are for. (For more than
-// two parts the greedy rule may be further behind, never by more than the number of parts.)
+// After any number of turns a part is less than one sample away from its share: that is what turns are for. (For more
+// than two parts the greedy rule may be further behind, never by more than the number of parts.)
 TEST(Sampler, MixturesKeepTheirWeightsAtEveryPoint) {
   for (const std::vector<double>& weights :
        {std::vector{0.5, 0.5}, std::vector{3.0, 1.0}, std::vector{0.7, 0.2, 0.1},

@@ -39,6 +39,18 @@ TEST(Program, DataErrorsEndWithThree) {
   EXPECT_THAT(result.output, HasSubstr("/no/such/text.txt"));
 }
 
+// The system refuses files above 200 KB: the token store and the records fit, a checkpoint does not.
+TEST(Program, AFullDiskEndsWithThree) {
+  const test::TemporaryDirectory directory;
+  const ProcessResult result = test::run_process(
+      {"bash", "-c", "trap '' XFSZ; ulimit -f 200; exec \"$0\" \"$@\"", test::program(), "train",
+       (test::source_dir() / "recipes" / "tiny_cpu.yaml").string(), "--run",
+       (directory / "run").string(), "train.steps=3", "checkpoint.every=2", "parallel.threads=1"});
+  EXPECT_EQ(result.exit_code, code(ExitCode::kData)) << result.output;
+  EXPECT_THAT(result.output, HasSubstr("step_00000000"));
+  EXPECT_THAT(result.output, HasSubstr("File too large"));
+}
+
 TEST(Program, ADivergedRunEndsWithFour) {
   const TrainingRun run({"optimizer.lr=1.0e+30", "schedule=constant", "train.clip_norm=null"});
   EXPECT_EQ(run.process().exit_code, code(ExitCode::kGuard)) << run.process().output;

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A run that stops and goes on ends where the straight run ends, bit for bit; what a resumed run may not change.
+#include <filesystem>
+#include <fstream>
 #include <string>
 #include <vector>
 
@@ -8,6 +10,8 @@
 
 #include "core/error.h"
 #include "tests/end_to_end/training_run.h"
+#include "tests/support/paths.h"
+#include "tests/support/temporary_directory.h"
 
 namespace clausius {
 namespace {
@@ -84,6 +88,20 @@ TEST(TrainResume, ADirectoryInUseIsNotOverwritten) {
   EXPECT_THAT(run.process().output, HasSubstr("--resume"));
   run.again(with({"--resume", "auto", "--stop-after", "1"}));
   EXPECT_EQ(record_of(run), before);
+}
+
+// Going on with other data than the run began with would be a third run that nobody asked for.
+TEST(TrainResume, ChangedDataAreRefused) {
+  const test::TemporaryDirectory folder;
+  const std::filesystem::path text = folder.path() / "text.txt";
+  std::filesystem::copy_file(test::source_dir() / "recipes" / "data" / "tiny.txt", text);
+  const std::string source = "data.train=" + text.string();
+  TrainingRun run(with({source, "--stop-after", "1"}));
+  ASSERT_EQ(run.process().exit_code, 0) << run.process().output;
+  std::ofstream(text, std::ios::app) << "one more line\n";
+  run.again(with({source, "--resume", "auto"}));
+  EXPECT_EQ(run.process().exit_code, static_cast<int>(ExitCode::kData));
+  EXPECT_THAT(run.process().output, HasSubstr("a source has changed since"));
 }
 
 #ifdef CLS_MPIEXEC

@@ -11,6 +11,7 @@
 #include "core/io/file.h"
 #include "tests/end_to_end/training_run.h"
 #include "tests/support/paths.h"
+#include "tests/support/temporary_directory.h"
 
 namespace clausius {
 namespace {
@@ -87,6 +88,18 @@ TEST(Train, LearnsAndKeepsARecord) {
   }
 }
 
+// The curve that this version of the program draws: a change that moves it is a change of what is trained.
+TEST(Train, DrawsTheGoldenCurve) {
+  const TrainingRun run({"train.steps=60", "evaluate.every=60"});
+  constexpr std::array kLosses = {5.573605, 5.184969, 4.507191, 3.794632,
+                                  3.433617, 3.226775, 3.224413};
+  const std::vector<Json> steps = run.steps();
+  ASSERT_EQ(steps.size(), kLosses.size()) << run.process().output;
+  for (std::size_t i = 0; i < kLosses.size(); ++i) {
+    EXPECT_NEAR(steps[i].at("loss").number(), kLosses[i], 1e-4 * kLosses[i]) << "sample " << i;
+  }
+}
+
 TEST(Train, EqualRunsLeaveEqualBits) {
   for (const char* precision : {"precision=f32", "precision=bf16"}) {
     const std::vector<std::string> overrides = {precision, "train.steps=8", "monitor.every=1",
@@ -153,6 +166,30 @@ TEST(TrainRanks, AnyNumberOfRanksGivesTheSameCurve) {
     test::expect_same_losses(TrainingRun(overrides, ranks).steps(), single, 1e-5,
                              std::to_string(ranks) + " ranks");
   }
+}
+
+// Gradients travel while backward runs: buckets begin before it ends.
+TEST(TrainRanks, GradientsAreReducedDuringBackward) {
+  const test::TemporaryDirectory folder;
+  const std::string file = (folder.path() / "trace.json").string();
+  const TrainingRun run({"train.steps=3", "parallel.bucket_bytes=65536", "--trace", file}, 2);
+  ASSERT_EQ(run.process().exit_code, 0) << run.process().output;
+  const Json trace = Json::parse(read_file(file), file);
+  double backward_end = 0;
+  int early = 0;
+  int buckets = 0;
+  for (const Json& event : trace.at("traceEvents").array()) {
+    const std::string& name = event.at("name").text();
+    if (name == "backward") {
+      backward_end = event.at("ts").number() + event.at("dur").number();
+    } else if (name.starts_with("bucket")) {
+      ++buckets;
+      early += event.at("ts").number() < backward_end ? 1 : 0;
+    }
+  }
+  // Three steps of more than three buckets; only the last of a step has to wait for the end of backward.
+  EXPECT_GE(buckets, 3 * 4);
+  EXPECT_GE(early, buckets - 3);
 }
 
 TEST(TrainRanks, EqualRunsLeaveEqualBits) {

@@ -150,7 +150,7 @@ TEST_P(DecoderLmGolden, AgreesWithPyTorch) {
     EXPECT_LE(error.sum, sum_limit) << name << ", of size " << size.sum;
     EXPECT_LE(error.largest, largest_limit) << name << ", largest element " << size.largest;
   }
-  RecordProperty("largest_relative_error", std::to_string(worst));
+  RecordProperty("largest_relative_error", concat(worst));
 }
 
 INSTANTIATE_TEST_SUITE_P(Models,

@@ -16,7 +16,7 @@
 namespace clausius {
 namespace {
 
-constexpr std::int64_t kTokens = 4096;
+constexpr std::int64_t kTokens = 2048;
 constexpr std::int64_t kBytes = 256;
 
 std::int64_t peak_resident_bytes() {

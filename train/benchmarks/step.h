@@ -11,9 +11,9 @@
 namespace clausius {
 
 struct StepBenchmarkOptions {
-  /// Rows of a step, one micro-batch; 0: 4096 tokens of them.
+  /// Rows of a step, one micro-batch; 0: 2048 tokens of them.
   std::int64_t rows = 0;
-  std::int64_t steps = 8;
+  std::int64_t steps = 5;
 };
 
 struct StepBenchmark {

@@ -30,7 +30,7 @@ class BenchCommand final : public Command {
                    "key=value for the recipes of step: precision=bf16 model.layers=2");
     app.add_option("--recipe", recipes_,
                    "recipes whose steps are timed (default: baby_gpt and gpt2_124m)");
-    app.add_option("--rows", step_.rows, "rows of a step; 0: 4096 tokens of them")
+    app.add_option("--rows", step_.rows, "rows of a step; 0: 2048 tokens of them")
         ->capture_default_str();
     app.add_option("--steps", step_.steps, "steps that are timed, after two that warm up")
         ->capture_default_str();

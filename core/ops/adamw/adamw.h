@@ -24,7 +24,7 @@ struct AdamwStep {
 /// g = gradient_scale * gradient;  m = b1 m + (1 - b1) g;  v = b2 v + (1 - b2) g^2
 /// master -= lr' decay master + lr' (m / (1 - b1^step)) / (sqrt(v / (1 - b2^step)) + eps),  lr' = lr * lr_scale
 /// Shapes:  gradient, m, v, master [n] dense, f32 (or all f64); compute [n] bf16 or undefined gets the rounded result
-/// Value:   the sum of squares of the change of master (its root is the update norm); the same bits for any thread count.
+/// Value:   the sum of squares of the change of master (root: the update norm); the same bits for any thread count.
 /// Errors:  ShapeError for unequal sizes or a range outside [0, n); DtypeError; ConfigError for step 0.
 /// Cost:    memory-bound: 28 bytes an element (30 with compute).
 /// Source:  Loshchilov and Hutter 2019, "Decoupled Weight Decay Regularization", algorithm 2.

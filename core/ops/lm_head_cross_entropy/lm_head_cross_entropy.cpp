@@ -74,22 +74,21 @@ void touch_kernel_memory(const Tensor& x_NM,
       held.push_back(held.front().clone());
     }
   }
-  const std::int64_t rows = lm_head_chunk_rows(counted, vocabulary, options.chunk_bytes);
-  held.push_back(Tensor::empty({rows, vocabulary}, Dtype::kF32, x_NM.device()));
+  const LmHeadChunk chunk = lm_head_chunk(counted, vocabulary, options.chunk_bytes);
+  held.push_back(Tensor::empty({chunk.rows, chunk.row_step}, Dtype::kF32, x_NM.device()));
 }
 
 }  // namespace
 
-std::int64_t lm_head_chunk_rows(std::int64_t tokens,
-                                std::int64_t vocabulary,
-                                std::int64_t chunk_bytes) {
+LmHeadChunk lm_head_chunk(std::int64_t tokens, std::int64_t vocabulary, std::int64_t chunk_bytes) {
+  const std::int64_t row_step = vocabulary % 1024 == 0 ? vocabulary + 16 : vocabulary;
   if (tokens == 0) {
-    return 0;
+    return {.rows = 0, .row_step = row_step};
   }
-  const std::int64_t row_bytes = vocabulary * static_cast<std::int64_t>(sizeof(float));
-  const std::int64_t most = std::max<std::int64_t>(1, chunk_bytes / row_bytes);
+  const std::int64_t most =
+      std::max<std::int64_t>(1, chunk_bytes / LmHeadChunk{.rows = 1, .row_step = row_step}.bytes());
   const std::int64_t even = div_ceil(tokens, div_ceil(tokens, most));
-  return std::min(most, round_up(even, std::int64_t{16}));
+  return {.rows = std::min(most, round_up(even, std::int64_t{16})), .row_step = row_step};
 }
 
 LmHeadCrossEntropyKernels& lm_head_cross_entropy_kernels() {

@@ -60,10 +60,9 @@ class ChunkedHead {
         weight_VM_(weight_VM),
         dx_KM_(dx_KM),
         dweight_VM_(dweight_VM),
-        vocabulary_(weight_VM.size(0)) {
-    rows_ = lm_head_chunk_rows(x_KM.size(0), vocabulary_, chunk_bytes);
-    logits_ = std::make_shared<Storage>(
-        static_cast<std::size_t>(rows_ * vocabulary_) * sizeof(float), kCpu);
+        vocabulary_(weight_VM.size(0)),
+        chunk_(lm_head_chunk(x_KM.size(0), vocabulary_, chunk_bytes)),
+        logits_(std::make_shared<Storage>(static_cast<std::size_t>(chunk_.bytes()), kCpu)) {
     if (dx_KM || dweight_VM) {
       gradient_ = x_KM.dtype() == Dtype::kBf16 ? RowGradient::kBf16 : RowGradient::kF32;
     }
@@ -73,15 +72,15 @@ class ChunkedHead {
   template <class Token>
   void run(const Token& token) {
     constexpr std::int64_t kGrainElements = 1 << 15;
-    for (std::int64_t begin = 0; begin < x_KM_.size(0); begin += rows_) {
-      const std::int64_t end = std::min(x_KM_.size(0), begin + rows_);
-      Tensor logits = Tensor::over(logits_, 0, {end - begin, vocabulary_}, Dtype::kF32);
+    for (std::int64_t begin = 0; begin < x_KM_.size(0); begin += chunk_.rows) {
+      const std::int64_t end = std::min(x_KM_.size(0), begin + chunk_.rows);
+      Tensor logits = logits_of(end - begin);
       gemm(x_KM_.slice(0, begin, end), weight_VM_.transpose(0, 1), logits);
       float* data = logits.data<float>();
       parallel_for(end - begin, div_ceil(kGrainElements, vocabulary_),
                    [&](std::int64_t from, std::int64_t to) {
                      for (std::int64_t k = from; k < to; ++k) {
-                       token(begin + k, data + k * vocabulary_, gradient_);
+                       token(begin + k, data + k * chunk_.row_step, gradient_);
                      }
                    });
       if (gradient_ != RowGradient::kNone) {
@@ -91,13 +90,17 @@ class ChunkedHead {
   }
 
  private:
+  [[nodiscard]] Tensor logits_of(std::int64_t rows) const {
+    return Tensor::over(logits_, 0, {rows, chunk_.row_step}, Dtype::kF32).slice(1, 0, vocabulary_);
+  }
+
   void give_gradients(std::int64_t begin, std::int64_t end) {
     // A bf16 row fills the front half of its f32 row.
     const Tensor dlogits =
         gradient_ == RowGradient::kBf16
-            ? Tensor::over(logits_, 0, {end - begin, 2 * vocabulary_}, Dtype::kBf16)
+            ? Tensor::over(logits_, 0, {end - begin, 2 * chunk_.row_step}, Dtype::kBf16)
                   .slice(1, 0, vocabulary_)
-            : Tensor::over(logits_, 0, {end - begin, vocabulary_}, Dtype::kF32);
+            : logits_of(end - begin);
     if (dx_KM_) {
       Tensor dx = dx_KM_.slice(0, begin, end);
       gemm(dlogits, weight_VM_, dx);
@@ -113,7 +116,7 @@ class ChunkedHead {
   Tensor& dx_KM_;
   Tensor& dweight_VM_;
   std::int64_t vocabulary_;
-  std::int64_t rows_ = 0;
+  LmHeadChunk chunk_;
   std::shared_ptr<Storage> logits_;
   RowGradient gradient_ = RowGradient::kNone;
 };

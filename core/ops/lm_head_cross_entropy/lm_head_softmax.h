@@ -11,8 +11,8 @@ struct TokenLoss {
   float lse = 0;
 };
 
-/// What becomes of the row of logits: left alone, or overwritten by the gradient weight * (probability - one hot), as f32 or
-/// as bf16 in the front half of its memory.
+/// What becomes of the row of logits: left alone, or overwritten by the gradient weight * (probability - one hot),
+/// as f32, or as bf16 in the front half of its memory.
 enum class RowGradient : std::uint8_t { kNone, kF32, kBf16 };
 
 [[nodiscard]] TokenLoss lm_head_softmax(

@@ -40,15 +40,20 @@ Md describe(std::int64_t rows, std::int64_t columns, const MatrixLayout& layout,
   return {{rows, columns}, type, strides};
 }
 
-// oneDNN offers its batch-reduce kernels first. Its plain gemm, the next offer, is faster for vectors (up to 2.6 x, it streams the
-// matrix) and for large products whose second matrix is not transposed (up to 1.4 x: f32 gradients, wide bf16 ones).
+// oneDNN offers its batch-reduce kernels first. Its plain gemm, the next offer, is faster for vectors (up to 2.6 x: it
+// streams the matrix) and for large products whose second matrix is not transposed (up to 1.4 x: f32 gradients, wide
+// bf16 ones), except where it walks down columns a multiple of 4 KiB apart for the sake of few outputs.
 bool prefers_plain_gemm(const GemmProblem& p) {
   if (p.m == 1 || p.n == 1) {
     return true;
   }
-  const bool large = p.m * p.n * p.k >= (std::int64_t{1} << 24);
-  const bool wide = p.k * p.n >= (std::int64_t{1} << 21);
-  return large && !p.b.transposed && (p.in_dtype == Dtype::kF32 || p.a.transposed || wide);
+  if (p.b.transposed || p.m * p.n * p.k < (std::int64_t{1} << 24)) {
+    return false;
+  }
+  if (p.in_dtype == Dtype::kF32) {
+    return !(p.a.transposed && p.a.step % 1024 == 0 && p.n <= 512);
+  }
+  return p.a.transposed || p.k * p.n >= (std::int64_t{1} << 21);
 }
 
 bool is_kind(const dnnl::matmul::primitive_desc& offer, std::string_view kind) {

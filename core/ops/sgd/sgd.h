@@ -20,10 +20,10 @@ struct SgdStep {
 
 /// g = gradient_scale * gradient + weight_decay * master;  velocity = momentum * velocity + g
 /// master -= lr * lr_scale * (nesterov ? g + momentum * velocity : velocity)
-/// Shapes:  gradient, velocity, master [n] dense, f32 (or all f64); compute [n] bf16 or undefined gets the rounded result.
-///          With momentum 0 velocity may be undefined.
+/// Shapes:  gradient, velocity, master [n] dense, f32 (or all f64); compute [n] bf16 or undefined gets the result
+///          rounded. With momentum 0 velocity may be undefined.
 /// Value:   the sum of squares of the change of master; the same bits for any thread count.
-/// Errors:  ShapeError for unequal sizes or a range outside [0, n); DtypeError; ConfigError for momentum without velocity.
+/// Errors:  ShapeError for unequal sizes or a range outside [0, n); DtypeError; ConfigError: momentum without velocity.
 /// Cost:    memory-bound: 20 bytes an element (12 without momentum), 2 more with compute.
 double sgd(const Tensor& gradient,
            Tensor& velocity,
