@@ -33,11 +33,13 @@ class Error : public std::runtime_error {
   ExitCode exit_code_;
 };
 
+// NOLINTBEGIN(bugprone-macro-parentheses): a class's name
 #define CLS_DEFINE_ERROR(Name, code)                                              \
   class Name : public Error {                                                     \
    public:                                                                        \
     explicit Name(const std::string& message) : Error(message, ExitCode::code) {} \
   }
+// NOLINTEND(bugprone-macro-parentheses)
 
 CLS_DEFINE_ERROR(ShapeError, kInternal);
 CLS_DEFINE_ERROR(DtypeError, kInternal);

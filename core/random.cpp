@@ -47,7 +47,7 @@ std::uint64_t multiply_high(std::uint64_t a, std::uint64_t b) {
 
 std::uint64_t RandomStream::below(std::uint64_t n, std::uint32_t i) const {
   const PhiloxBlock words = block(i / 2);
-  const std::size_t first = (i % 2) * 2;
+  const std::size_t first = i % 2 == 0 ? 0 : 2;
   const std::uint64_t bits = (std::uint64_t{words[first]} << 32) | words[first + 1];
   return multiply_high(bits, n);
 }

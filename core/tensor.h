@@ -2,6 +2,8 @@
 // Tensor: a value-semantic handle on shared, strided device memory. Knows nothing of gradients.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -157,7 +159,7 @@ class View {
 
  private:
   T* data_;
-  std::array<std::int64_t, static_cast<std::size_t>(N == 0 ? 1 : N)> strides_{};
+  std::array<std::int64_t, static_cast<std::size_t>(std::max(N, 1))> strides_{};
 };
 
 }  // namespace clausius

@@ -59,25 +59,6 @@ void check_operands(const Tensor& x,
   }
 }
 
-// In a dry run: takes and returns what the CPU kernel holds while it runs (a chunk of logits; where some targets are ignored,
-// also the counted rows of x and of its gradient).
-void touch_kernel_memory(const Tensor& x_NM,
-                         std::int64_t vocabulary,
-                         const Tensor& targets_N,
-                         const LmHeadOptions& options) {
-  const std::span<const std::int32_t> targets = targets_N.span<std::int32_t>();
-  const std::int64_t counted = std::ssize(targets) - std::ranges::count(targets, kIgnoredTarget);
-  std::vector<Tensor> held;
-  if (counted < x_NM.size(0)) {
-    held.push_back(Tensor::empty({counted, x_NM.size(1)}, x_NM.dtype(), x_NM.device()));
-    if (options.dx) {
-      held.push_back(held.front().clone());
-    }
-  }
-  const LmHeadChunk chunk = lm_head_chunk(counted, vocabulary, options.chunk_bytes);
-  held.push_back(Tensor::empty({chunk.rows, chunk.row_step}, Dtype::kF32, x_NM.device()));
-}
-
 }  // namespace
 
 LmHeadChunk lm_head_chunk(std::int64_t tokens, std::int64_t vocabulary, std::int64_t chunk_bytes) {
@@ -124,10 +105,10 @@ LmHeadLoss lm_head_cross_entropy(const Tensor& x,
     }
     return loss;
   }
-  if (in_dry_run()) {
-    touch_kernel_memory(x_NM, weight_VM.size(0), targets_N, options);
-  }
   Tensor dx_NM = options.dx ? as_matrix(loss.dx) : Tensor();
+  if (in_dry_run() && x.device() == kCpu && wide == Dtype::kF32) {
+    detail::touch_lm_head_memory(x_NM, weight_VM, targets_N, dx_NM, loss.dweight_VM, options);
+  }
   lm_head_cross_entropy_kernels().run(x.device(), x.dtype(), x_NM, weight_VM, targets_N, weights_N,
                                       loss.loss_sum, loss.token_loss_N, loss.lse_N, dx_NM,
                                       loss.dweight_VM, options);

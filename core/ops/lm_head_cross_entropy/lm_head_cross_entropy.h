@@ -34,7 +34,7 @@ struct LmHeadChunk {
   }
 };
 
-/// As many rows as fit into chunk_bytes (one at least), in chunks of nearly one size: a short last one would waste its
+/// For a batch of `tokens`: as many rows as fit into chunk_bytes (one at least), in chunks of nearly one size: a short last one would waste its
 /// products. Rows a multiple of 4 KiB apart would meet in few cache sets (up to 25 % of the gradient products): they are
 /// kept further apart.
 [[nodiscard]] LmHeadChunk lm_head_chunk(std::int64_t tokens,
@@ -69,5 +69,18 @@ using LmHeadCrossEntropyKernels = KernelTable<void(const Tensor& x_NM,
                                                    Tensor& dweight_VM,
                                                    const LmHeadOptions& options)>;
 LmHeadCrossEntropyKernels& lm_head_cross_entropy_kernels();
+
+namespace detail {
+
+/// In a dry run: takes and returns what the CPU kernel holds while it runs: a chunk of logits, the scratch of its products
+/// and, where some targets are ignored, the counted rows of x and of its gradient.
+void touch_lm_head_memory(const Tensor& x_NM,
+                          const Tensor& weight_VM,
+                          const Tensor& targets_N,
+                          const Tensor& dx_NM,
+                          const Tensor& dweight_VM,
+                          const LmHeadOptions& options);
+
+}  // namespace detail
 
 }  // namespace clausius::ops

@@ -55,17 +55,25 @@ class ChunkedHead {
               const Tensor& weight_VM,
               Tensor& dx_KM,
               Tensor& dweight_VM,
-              std::int64_t chunk_bytes)
+              const LmHeadChunk& chunk)
       : x_KM_(x_KM),
         weight_VM_(weight_VM),
         dx_KM_(dx_KM),
         dweight_VM_(dweight_VM),
         vocabulary_(weight_VM.size(0)),
-        chunk_(lm_head_chunk(x_KM.size(0), vocabulary_, chunk_bytes)),
+        chunk_(chunk),
         logits_(std::make_shared<Storage>(static_cast<std::size_t>(chunk_.bytes()), kCpu)) {
     if (dx_KM || dweight_VM) {
       gradient_ = x_KM.dtype() == Dtype::kBf16 ? RowGradient::kBf16 : RowGradient::kF32;
     }
+  }
+
+  /// In a dry run: the products of one chunk, which take their scratch and return it.
+  void touch() {
+    const std::int64_t rows = std::min(chunk_.rows, x_KM_.size(0));
+    Tensor logits = logits_of(rows);
+    gemm(x_KM_.slice(0, 0, rows), weight_VM_.transpose(0, 1), logits);
+    give_gradients(0, rows);
   }
 
   /// token(k, row, gradient) does what lm_head_softmax says to the logits of token k.
@@ -121,6 +129,15 @@ class ChunkedHead {
   RowGradient gradient_ = RowGradient::kNone;
 };
 
+// Of all tokens, not of those that count: what is held does not jump from batch to batch.
+LmHeadChunk chunk_of(const Tensor& x_NM, const Tensor& weight_VM, const LmHeadOptions& options) {
+  return lm_head_chunk(x_NM.size(0), weight_VM.size(0), options.chunk_bytes);
+}
+
+bool all_are_counted(const Tensor& x_NM, const std::vector<std::int64_t>& counted) {
+  return std::ssize(counted) == x_NM.size(0);
+}
+
 void lm_head_cross_entropy_cpu(const Tensor& x_NM,
                                const Tensor& weight_VM,
                                const Tensor& targets_N,
@@ -143,7 +160,7 @@ void lm_head_cross_entropy_cpu(const Tensor& x_NM,
     }
     return;
   }
-  const bool all = std::ssize(counted) == x_NM.size(0);
+  const bool all = all_are_counted(x_NM, counted);
   const Tensor x = x_NM.last_is_dense() ? x_NM : x_NM.contiguous();
   const Tensor x_KM = all ? x : gather_rows(x, counted);
   Tensor dx_KM = all || !dx_NM ? dx_NM : Tensor::empty(x_KM.shape(), x_KM.dtype());
@@ -153,7 +170,7 @@ void lm_head_cross_entropy_cpu(const Tensor& x_NM,
   const auto weight_of = [&](std::int64_t n) {
     return token_weights_N ? token_weights_N.data<float>()[n] : 1.0F;
   };
-  ChunkedHead head(x_KM, weight_VM, dx_KM, dweight_VM, options.chunk_bytes);
+  ChunkedHead head(x_KM, weight_VM, dx_KM, dweight_VM, chunk_of(x_NM, weight_VM, options));
   head.run([&](std::int64_t k, float* row, RowGradient gradient) {
     const std::int64_t n = counted[static_cast<std::size_t>(k)];
     const TokenLoss token =
@@ -175,4 +192,22 @@ CLS_KERNEL(lm_head_cross_entropy, kCpu, kF32, lm_head_cross_entropy_cpu);
 CLS_KERNEL(lm_head_cross_entropy, kCpu, kBf16, lm_head_cross_entropy_cpu);
 
 }  // namespace
+
+void detail::touch_lm_head_memory(const Tensor& x_NM,
+                                  const Tensor& weight_VM,
+                                  const Tensor& targets_N,
+                                  const Tensor& dx_NM,
+                                  const Tensor& dweight_VM,
+                                  const LmHeadOptions& options) {
+  const std::vector<std::int64_t> counted = counted_tokens(targets_N);
+  if (counted.empty()) {
+    return;
+  }
+  const bool all = all_are_counted(x_NM, counted);
+  const Tensor packed = x_NM.slice(0, 0, std::ssize(counted));
+  const Tensor x_KM = all && x_NM.last_is_dense() ? x_NM : packed.clone();
+  Tensor dx_KM = all || !dx_NM ? dx_NM : x_KM.clone();
+  Tensor dweight = dweight_VM;
+  ChunkedHead(x_KM, weight_VM, dx_KM, dweight, chunk_of(x_NM, weight_VM, options)).touch();
+}
 }  // namespace clausius::ops

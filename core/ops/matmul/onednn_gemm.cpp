@@ -10,6 +10,7 @@
 
 #include <oneapi/dnnl/dnnl.hpp>
 
+#include "core/dry_run.h"
 #include "core/libraries.h"
 #include "core/storage.h"
 
@@ -145,6 +146,9 @@ bool onednn_gemm(const GemmProblem& problem, const GemmPointers& data, float alp
     return false;
   }
   const Storage scratch(gemm->scratch.get_size(), kCpu);
+  if (in_dry_run()) {
+    return true;
+  }
   std::unordered_map<int, dnnl::memory> arguments = {
       {DNNL_ARG_SRC, wrap(gemm->a, data.a)},
       {DNNL_ARG_WEIGHTS, wrap(gemm->b, data.b)},

@@ -13,7 +13,7 @@ namespace clausius::ops::detail {
 struct MatrixLayout {
   std::int64_t step = 0;
   bool transposed = false;
-  auto operator<=>(const MatrixLayout&) const = default;
+  auto operator<=>(const MatrixLayout&) const = default;  // NOLINT(modernize-use-nullptr)
 };
 
 /// Everything a oneDNN primitive is compiled for; the cache key.
@@ -30,7 +30,7 @@ struct GemmProblem {
   bool accumulate = false;
   bool bias = false;
   int threads = 1;
-  auto operator<=>(const GemmProblem&) const = default;
+  auto operator<=>(const GemmProblem&) const = default;  // NOLINT(modernize-use-nullptr)
 };
 
 struct GemmPointers {
