@@ -11,7 +11,7 @@
 namespace clausius {
 
 std::string format_seconds(double seconds) {
-  const auto whole = static_cast<std::int64_t>(std::max(seconds, 0.0) + 0.5);
+  const auto whole = static_cast<std::int64_t>(std::llround(std::max(seconds, 0.0)));
   if (whole < 60) {
     return fmt::format("{}s", whole);
   }

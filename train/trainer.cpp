@@ -14,6 +14,7 @@
 #include "train/evaluator.h"
 #include "train/generation.h"
 #include "train/trainer_parts.h"
+#include "train/utf8_stream.h"
 
 namespace clausius {
 
@@ -30,7 +31,6 @@ Trainer::Trainer(const Recipe& recipe,
   build_data();
   build_model();
   resume();
-  open_observers();
 }
 
 Trainer::~Trainer() = default;
@@ -43,6 +43,7 @@ void Trainer::event(std::string_view name, std::string_view message) {
 
 ExitCode Trainer::run() {
   Parts& p = *parts_;
+  open_observers();
   const StopSignals signals(detect_launcher().kind);
   event(p.position.step > 0 ? "resume" : "start", p.files.directory.string());
   const std::int64_t end = std::min(p.plan.steps, options_.stop_after.value_or(p.plan.steps));
@@ -190,7 +191,8 @@ void Trainer::evaluate_now() {
                                     .vocab_size = p.data->tokenizer()->vocab_size()};
     const std::vector<std::int32_t> tokens =
         generate(*language, p.data->tokenizer()->encode(prompt), options);
-    log_.line(fmt::format("  {} | {}", prompt, p.data->tokenizer()->decode(tokens)));
+    log_.line(
+        fmt::format("  {} | {}", prompt, well_formed_utf8(p.data->tokenizer()->decode(tokens))));
   }
 }
 

@@ -31,10 +31,14 @@ struct RunOptions {
 
 class Trainer {
  public:
-  /// Opens the run directory (rank 0), builds data, model and optimizer, and takes up a checkpoint. Collective.
+  /// Opens the run directory (rank 0), builds data, model and optimizer, and reads a checkpoint; writes no file of the run.
+  /// Collective.
   /// Errors: ConfigError, DataError, IoError; the same on every rank.
   Trainer(const Recipe& recipe, const RunOptions& options, Communicator& communicator, Log& log);
   ~Trainer();
+
+  /// Logs what will be trained, and how.
+  void describe() const;
 
   /// Runs to the end, to stop_after, or to a stop signal. Collective.
   /// Value:   kDone, or kStoppedBySignal when a signal ended it after a checkpoint.

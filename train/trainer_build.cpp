@@ -180,6 +180,11 @@ void Trainer::open_observers() {
   p.observers.push_back(std::make_unique<MetricsLog>(p.files.metrics(), resumed));
   p.observers.push_back(std::make_unique<EntropyFile>(p.files.entropy(), p.model->heads_per_layer(),
                                                       resumed ? p.position.step : -1));
+  describe();
+}
+
+void Trainer::describe() const {
+  const Parts& p = *parts_;
   log_.line(p.data->summary());
   log_.line(fmt::format(
       "{} parameters; {} steps of {} samples of {} tokens; micro-batch {}; {} rank{} of {} "

@@ -84,4 +84,10 @@ std::string Utf8Stream::finish() {
   return left ? std::string(kReplacement) : std::string();
 }
 
+std::string well_formed_utf8(std::string_view bytes) {
+  Utf8Stream stream;
+  std::string text = stream.push(bytes);
+  return text + stream.finish();
+}
+
 }  // namespace clausius

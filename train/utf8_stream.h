@@ -20,4 +20,7 @@ class Utf8Stream {
   std::string held_;
 };
 
+/// The whole text at once: what is no character becomes U+FFFD.
+[[nodiscard]] std::string well_formed_utf8(std::string_view bytes);
+
 }  // namespace clausius

@@ -7,13 +7,13 @@
 #include <limits>
 
 #include <gtest/gtest.h>
-#include <hwy/highway.h>
 
 #include "core/allocator.h"
 #include "core/ops/attention/attention_cpu.h"
 #include "core/parallel.h"
 #include "tests/core/attention_cases.h"
 #include "tests/support/op_case.h"
+#include "tests/support/simd_targets.h"
 
 namespace clausius {
 namespace {
@@ -139,19 +139,6 @@ class PortableProducts {
   }
 };
 
-// While one lives, Highway code runs for this instruction set alone.
-class InstructionSet {
- public:
-  explicit InstructionSet(std::int64_t target) { choose(target); }
-  ~InstructionSet() { choose(0); }
-
- private:
-  static void choose(std::int64_t target) {
-    hwy::SetSupportedTargetsForTest(target);
-    hwy::GetChosenTarget().Update(hwy::SupportedTargets());
-  }
-};
-
 class Attention : public testing::TestWithParam<AttentionCase> {
   const test::OneThread one_thread_;
 };
@@ -175,10 +162,7 @@ TEST_P(Attention, EqualsReference) {
       expect_entropy_bound(in, got.entropy_BHT, want.entropy_BHT);
       expect_gradients_close(in.backward(got), want_gradients, limit, what);
     };
-    for (std::int64_t targets = hwy::SupportedTargets(); targets != 0; targets &= targets - 1) {
-      const InstructionSet set(targets & -targets);
-      check(hwy::TargetName(targets & -targets));
-    }
+    test::for_each_simd_target([&](std::string_view target) { check(std::string(target)); });
     const PortableProducts portable;
     check("portable products");
   }

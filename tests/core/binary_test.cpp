@@ -9,6 +9,7 @@
 #include "core/ops/scale/scale.h"
 #include "tests/support/op_case.h"
 #include "tests/support/random_tensor.h"
+#include "tests/support/simd_targets.h"
 
 namespace clausius::test {
 namespace {
@@ -20,8 +21,8 @@ std::vector<OpCase> binary_rows() {
   const std::pair<const char*, BinaryFn> list[] = {
       {"add", &add}, {"sub", &sub}, {"mul", &mul}, {"div", &div}};
   for (const auto& [op, fn] : list) {
-    const auto row = [&, fn = fn](const std::string& name, const Shape& a, const Shape& b,
-                                  bool parameter = false) {
+    const auto row = [&, op = op, fn = fn](const std::string& name, const Shape& a, const Shape& b,
+                                           bool parameter = false) {
       cases.push_back(
           {.name = std::string(op) + "_" + name,
            .inputs = {{.shape = a}, {.shape = b, .fill = Fill::kUniform, .keep_f32 = parameter}},
@@ -83,8 +84,12 @@ TEST(Accumulate, RoundsOnceAndFollowsStrides) {
       const Tensor wide =
           ops::add(total.to(Dtype::kF64),
                    part.to(total_type == Dtype::kF64 ? Dtype::kF64 : Dtype::kF32).to(Dtype::kF64));
-      ops::accumulate(part, total);
-      expect_close(total, wide, tolerance(total_type, 1), concat(part_type, " into ", total_type));
+      for_each_simd_target([&](std::string_view target) {
+        whole.copy_from(before);
+        ops::accumulate(part, total);
+        expect_close(total, wide, tolerance(total_type, 1),
+                     concat(part_type, " into ", total_type, " on ", target));
+      });
       expect_bits_equal(whole.slice(1, 0, 2), before.slice(1, 0, 2), "left neighbours");
       expect_bits_equal(whole.slice(1, 39, 40), before.slice(1, 39, 40), "right neighbours");
     }

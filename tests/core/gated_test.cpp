@@ -22,7 +22,8 @@ constexpr std::pair<const char*, Gate> kGates[] = {{"swiglu", Gate::kSilu},
 std::vector<OpCase> gated_rows() {
   std::vector<OpCase> cases;
   for (const auto& [gate_name, gate] : kGates) {
-    const auto add = [&, gate = gate](const std::string& name, const Shape& shape, Fill fill) {
+    const auto add = [&, gate_name = gate_name, gate = gate](const std::string& name,
+                                                             const Shape& shape, Fill fill) {
       cases.push_back(
           {.name = std::string(gate_name) + "_" + name,
            .inputs = {{.shape = shape, .fill = fill}},

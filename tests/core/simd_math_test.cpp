@@ -53,6 +53,7 @@ HWY_AFTER_NAMESPACE();
 
 #include "core/simd/scalar.h"
 #include "tests/support/paths.h"
+#include "tests/support/simd_targets.h"
 
 namespace clausius::simd {
 
@@ -76,17 +77,6 @@ constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 constexpr float kLargest = std::numeric_limits<float>::max();
 
 using Sweep = void (*)(const float*, float*, std::int64_t);
-
-// Runs `body` once with each instruction set that was compiled and that this machine has.
-void on_every_target(const std::function<void(const char* target)>& body) {
-  for (const std::int64_t target : hwy::SupportedAndGeneratedTargets()) {
-    hwy::SetSupportedTargetsForTest(target);
-    hwy::GetChosenTarget().Update(hwy::SupportedTargets());
-    body(hwy::TargetName(target));
-  }
-  hwy::SetSupportedTargetsForTest(0);
-  hwy::GetChosenTarget().Update(hwy::SupportedTargets());
-}
 
 // The distance between neighbouring floats at |x|; subnormal numbers are evenly spaced.
 double ulp_at(double x) {
@@ -151,10 +141,10 @@ void expect_ulps(const char* name,
                  float high) {
   const std::vector<float> x = floats_between(low, high, kStride);
   const double limit = documented_ulps(name);
-  on_every_target([&](const char* target) {
+  test::for_each_simd_target([&](std::string_view target) {
     const Worst worst = worst_error(x, sweep(), exact);
     EXPECT_LE(worst.ulps, limit) << name << " on " << target << " at " << worst.at;
-    testing::Test::RecordProperty(std::string(name) + "_" + target, std::to_string(worst.ulps));
+    testing::Test::RecordProperty(concat(name, "_", target), std::to_string(worst.ulps));
   });
 }
 
@@ -184,7 +174,7 @@ struct Edge {
 };
 
 TEST(SimdMath, EdgesAreExact) {
-  on_every_target([](const char* target) {
+  test::for_each_simd_target([](std::string_view target) {
     const auto run = [](auto f) { return static_cast<Sweep>(f); };
     const Edge edges[] = {
         {run(&HWY_DYNAMIC_DISPATCH(run_exp)), 0, 1},
@@ -244,7 +234,7 @@ TEST(SimdMath, Bf16RoundsAsTheScalarTypeDoes) {
   x.insert(x.end(), {kNan, -kNan, kInf, -kInf, kLargest, std::bit_cast<float>(0x7f800001U)});
   std::vector<bf16> y(x.size());
   std::vector<float> back(x.size());
-  on_every_target([&](const char* target) {
+  test::for_each_simd_target([&](std::string_view target) {
     HWY_DYNAMIC_DISPATCH(run_to_bf16)(x.data(), y.data(), static_cast<std::int64_t>(x.size()));
     HWY_DYNAMIC_DISPATCH(run_from_bf16)(y.data(), back.data(), static_cast<std::int64_t>(x.size()));
     for (std::size_t i = 0; i < x.size(); ++i) {

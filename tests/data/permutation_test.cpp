@@ -56,7 +56,7 @@ TEST(Permutation, ReachesHugeSizes) {
 TEST(Permutation, PlacesAreUniform) {
   constexpr int kSize = 16;
   constexpr int kKeys = 1000;
-  std::vector<int> counts(kSize * kSize, 0);
+  std::vector<int> counts(std::size_t{kSize} * kSize, 0);
   for (std::uint32_t key = 0; key < kKeys; ++key) {
     const Permutation permutation(kSize, {.seed = 3, .step = key});
     for (int i = 0; i < kSize; ++i) {

@@ -102,7 +102,7 @@ TEST_F(TokenDatasetTest, AnEpochHoldsEveryTokenOnce) {
 
 TEST_F(TokenDatasetTest, RanksAndMicroBatchesSeeTheSameSteps) {
   const TokenDataset data(plan(distinct_documents(60, 25), 16, Packing::kDocuments));
-  const Batch whole = data.train().read(0, 3 * 13);
+  const Batch whole = data.train().read(0, std::int64_t{3} * 13);
   for (const int ranks : {1, 2, 3, 4}) {
     for (const std::int64_t micro_batch : {1, 3, 13}) {
       std::vector<Ids> inputs;

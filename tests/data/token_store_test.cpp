@@ -205,7 +205,7 @@ TEST_F(DamagedStore, Index) {
   const auto with = [&](const std::string& from, const std::string& to) {
     const std::string intact = content(index_);
     replace_in(index_, from, to);
-    const std::string message = data_error();
+    std::string message = data_error();
     overwrite(index_, intact);
     return message;
   };

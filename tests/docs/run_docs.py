@@ -6,7 +6,8 @@ A command is a line that starts with `$ ` in a fence ```console; the other lines
 ```console not run here: REASON is exempt and counted; a fence ```console fails N wants exit code N. Program names are those of the
 build given by --build. Prints one line a command; exits 1 on the first failure.
 
-The ```python fences of a page are one script, run after the page's commands by a Python that has h5py and numpy.
+A fence ```yaml saved as PATH is written to PATH before the page's commands run: a recipe that they use. The ```python fences of a page are one
+script, run after the page's commands by a Python that has h5py and numpy.
 """
 import argparse
 import os
@@ -35,6 +36,11 @@ def commands_of(path):
                 yield number, line[2:], int(mode.split()[1]) if mode else 0
 
 
+def files_of(path):
+    """Yields (path, content) of the page's fences that are saved."""
+    return re.findall(r"^```\w+ saved as (\S+)\n(.*?)^```", path.read_text(), re.MULTILINE | re.DOTALL)
+
+
 def python_of(path):
     """The page's ```python fences, one after the other."""
     return "\n".join(re.findall(r"^```python\n(.*?)^```", path.read_text(), re.MULTILINE | re.DOTALL))
@@ -59,6 +65,9 @@ def main() -> int:
                        OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1", OMPI_MCA_rmaps_base_oversubscribe="1")
     ran = exempt = 0
     for page in pages:
+        for name, content in files_of(page):
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / name).write_text(content)
         for line, command, wanted in commands_of(page):
             place = f"{page.name}:{line}"
             if wanted is None:

@@ -10,6 +10,7 @@
 #include "core/allocator.h"
 #include "core/random.h"
 #include "tests/support/random_tensor.h"
+#include "tests/support/simd_targets.h"
 
 namespace clausius::test {
 namespace {
@@ -130,8 +131,10 @@ void run_in(const OpCase& op_case, const std::vector<Tensor>& f64_inputs, Dtype 
   }
   const Results want = run(op_case, rounded, &cotangents);
   const Results got = run(op_case, inputs, &cotangents);
-  compare(op_case, dtype, got, want, "");
   compare(op_case, dtype, run(op_case, strided, &cotangents), want, " strided");
+  for_each_simd_target([&](std::string_view target) {
+    compare(op_case, dtype, run(op_case, inputs, &cotangents), want, concat(" on ", target));
+  });
   const Results again = run(op_case, inputs, &cotangents);
   for (std::size_t k = 0; k < got.outputs.size(); ++k) {
     expect_bits_equal(again.outputs[k], got.outputs[k],

@@ -51,7 +51,7 @@ struct OpCase {
 
 /// Runs the row: (1) gradcheck of the f64 reference; (2) f32 and bf16 forward and backward against
 /// the reference on the same (rounded) inputs; (3) fresh memory poisoned with NaN; (4) strided
-/// inputs; (5) two runs bit-equal. Failures name op, row, type, tensor, index, expected, got,
+/// inputs; (5) two runs bit-equal; (6) every instruction set that the machine has. Failures name op, row, type, tensor, index, expected, got,
 /// relative error.
 void run_op_case(const OpCase& op_case);
 

@@ -18,12 +18,12 @@ void fill_toy_store(ParameterStore& store);
 /// New normal numbers in every gradient; the padding between parameters stays zero.
 void fill_gradients(ParameterStore& store, std::uint32_t step);
 
-/// The kind and knobs that a recipe's text names: `{kind: adamw, lr: 0.1}`.
-template <class Base>
-[[nodiscard]] Choice<Base> choice_of(const std::string& text) {
+/// The kind and knobs that a recipe's text names: `{kind: adamw, lr: 0.1}`; layers are read with a LayerShape.
+template <class Base, class... Context>
+[[nodiscard]] Choice<Base> choice_of(const std::string& text, const Context&... context) {
   Choice<Base> choice;
   ReadLog log;
-  read_config(parse_config(text, std::make_shared<const ConfigSource>()), choice, log);
+  read_config(parse_config(text, std::make_shared<const ConfigSource>()), choice, log, context...);
   return choice;
 }
 

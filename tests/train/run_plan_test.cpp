@@ -14,7 +14,7 @@
 namespace clausius {
 namespace {
 
-constexpr DataFacts kData{
+const DataFacts kData{
     .vocab_size = 257, .context_length = 64, .train_samples = 1000, .validation_samples = 40};
 
 RunPlan plan_of(const std::vector<std::string>& overrides,

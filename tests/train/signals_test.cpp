@@ -58,7 +58,7 @@ TEST(StopSignals, HandlersAreOneAtATimeAndPutBack) {
   ::sigaction(SIGTERM, nullptr, &before);
   {
     const StopSignals signals(LauncherKind::kNone);
-    EXPECT_ANY_THROW(StopSignals(LauncherKind::kNone));
+    EXPECT_ANY_THROW(StopSignals{LauncherKind::kNone});
   }
   struct sigaction now {};
   ::sigaction(SIGTERM, nullptr, &now);

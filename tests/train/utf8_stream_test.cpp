@@ -43,6 +43,7 @@ TEST(Utf8Stream, WrongBytesAreReplacedOneBeginningAtATime) {
   EXPECT_EQ(all_of("\xED\xA0\x80", 8), lost + lost + lost);  // a surrogate
   EXPECT_EQ(all_of("\xF4\x90\x80\x80", 8), lost + lost + lost + lost);  // beyond U+10FFFF
   EXPECT_EQ(all_of("a\xE2\x82", 8), "a" + lost);  // the text ends inside a character
+  EXPECT_EQ(well_formed_utf8("a\x80\xE2\x82"), "a" + lost + lost);
 }
 
 TEST(Utf8Stream, PiecesDoNotMatter) {

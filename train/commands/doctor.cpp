@@ -58,13 +58,11 @@ class DoctorCommand final : public Command {
 
   ExitCode run() override {
     const std::unique_ptr<Communicator> communicator = make_communicator(ParallelConfig());
-    return run_on_ranks(*communicator, [&] {
-      check_communicator(*communicator);
-      if (communicator->rank() == 0) {
-        std::cout << (json_ ? json(*communicator) : text(*communicator));
-      }
-      return ExitCode::kDone;
-    });
+    check_communicator(*communicator);
+    if (communicator->rank() == 0) {
+      std::cout << (json_ ? json(*communicator) : text(*communicator));
+    }
+    return ExitCode::kDone;
   }
 
  private:

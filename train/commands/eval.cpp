@@ -76,18 +76,16 @@ class EvalCommand final : public Command {
               "--tokens and --logits-out go together");
     const LoadedModel loaded = load_model(checkpoint_, evaluation_overrides(overrides_));
     const std::unique_ptr<Communicator> communicator = make_communicator(loaded.recipe.parallel);
-    return run_on_ranks(*communicator, [&] {
-      set_num_threads(narrow<int>(
-          loaded.recipe.parallel.threads.value_or(std::int64_t{communicator->cores_per_rank()})));
-      if (logits_.empty()) {
-        score(loaded, *communicator);
-      } else {
-        CLS_CHECK(communicator->size() == 1, ConfigError,
-                  "--logits-out is written by one process; start it without mpirun");
-        write_logits(loaded);
-      }
-      return ExitCode::kDone;
-    });
+    set_num_threads(narrow<int>(
+        loaded.recipe.parallel.threads.value_or(std::int64_t{communicator->cores_per_rank()})));
+    if (logits_.empty()) {
+      score(loaded, *communicator);
+    } else {
+      CLS_CHECK(communicator->size() == 1, ConfigError,
+                "--logits-out is written by one process; start it without mpirun");
+      write_logits(loaded);
+    }
+    return ExitCode::kDone;
   }
 
  private:

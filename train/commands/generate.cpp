@@ -100,7 +100,7 @@ class GenerateCommand final : public Command {
       result.set("checkpoint", loaded.path.string());
       result.set("step", loaded.step);
       result.set("prompt", prompt_);
-      result.set("text", loaded.tokenizer->decode(tokens));
+      result.set("text", well_formed_utf8(loaded.tokenizer->decode(tokens)));
       result.set("tokens", Json::Array(tokens.begin(), tokens.end()));
       result.set("stop", full ? "max_tokens" : context ? "context" : "end_of_text");
       result.set("tokens_per_second", static_cast<double>(tokens.size()) / elapsed.count());

@@ -41,7 +41,8 @@ class TrainCommand final : public Command {
                    "write a checkpoint after this step and end; the schedule stays");
     app.add_option("--trace", options_.trace,
                    "write when gradient buckets were ready and reduced, for chrome://tracing");
-    app.add_flag("--dry-run", dry_run_, "build everything, train nothing");
+    app.add_flag("--dry-run", dry_run_,
+                 "do what comes before the first step, train nothing, leave nothing behind");
   }
 
   ExitCode run() override {
@@ -54,20 +55,28 @@ class TrainCommand final : public Command {
     for (const std::string& warning : recipe.warnings) {
       log.warn(warning);
     }
-    return run_on_ranks(*communicator, [&] {
-      // Past what there is the system would end the process without a word.
-      allocator(kCpu).set_limit(static_cast<std::size_t>(available_memory_bytes()));
-      try {
-        Trainer trainer(recipe, options_, *communicator, log);
-        return dry_run_ ? ExitCode::kDone : trainer.run();
-      } catch (const MemoryError&) {
-        print_plan(recipe, *communicator);
-        throw;
-      }
-    });
+    // Past what there is the system would end the process without a word.
+    allocator(kCpu).set_limit(static_cast<std::size_t>(available_memory_bytes()));
+    try {
+      return dry_run_ ? rehearse(recipe, *communicator, log)
+                      : Trainer(recipe, options_, *communicator, log).run();
+    } catch (const MemoryError&) {
+      print_plan(recipe, *communicator);
+      throw;
+    }
   }
 
  private:
+  ExitCode rehearse(const Recipe& recipe, Communicator& communicator, Log& log) const {
+    const bool fresh = !std::filesystem::exists(options_.directory);
+    Trainer(recipe, options_, communicator, log).describe();
+    communicator.barrier("end of the dry run");
+    if (fresh && communicator.rank() == 0) {
+      std::filesystem::remove_all(options_.directory);
+    }
+    return ExitCode::kDone;
+  }
+
   std::string recipe_;
   std::vector<std::string> overrides_;
   RunOptions options_;
