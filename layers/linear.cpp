@@ -20,4 +20,9 @@ Variable Linear::forward(const Variable& x) const {
   return linear(x, weight_->variable(), bias_ == nullptr ? Variable() : bias_->variable());
 }
 
+Variable Linear::forward(const Variable& x, const PointwiseOp& f) const {
+  return linear_activation(x, weight_->variable(),
+                           bias_ == nullptr ? Variable() : bias_->variable(), f);
+}
+
 }  // namespace clausius

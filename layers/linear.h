@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "autograd/rules/linear_activation.h"
 #include "autograd/variable.h"
 #include "layers/init_stream.h"
 
@@ -23,6 +24,8 @@ class Linear {
  public:
   Linear(std::int64_t in, std::int64_t out, const LinearOptions& options, const InitStream& init);
   [[nodiscard]] Variable forward(const Variable& x) const;
+  /// f(x W^T + b), in one op.
+  [[nodiscard]] Variable forward(const Variable& x, const PointwiseOp& f) const;
   [[nodiscard]] Parameter& weight() const { return *weight_; }
 
  private:

@@ -2,6 +2,7 @@
 // Gradient rule of linear.
 #include "autograd/rules/linear.h"
 
+#include "autograd/rules/linear_gradients.h"
 #include "autograd/tape.h"
 #include "core/ops/linear/linear.h"
 
@@ -11,18 +12,7 @@ namespace clausius {
 Variable linear(const Variable& x, const Variable& weight_NM, const Variable& bias_N) {
   const auto backward = [saved_x = weight_NM.tracked() ? x.value() : Tensor(),
                          saved_weight = x.tracked() ? weight_NM.value() : Tensor()](Backward& b) {
-    if (b.needs(0)) {
-      Destination dx = b.destination(0);
-      ops::linear_input_gradient(b.dy(), saved_weight, dx.tensor, dx.accumulate);
-    }
-    if (b.needs(1)) {
-      Destination dweight = b.destination(1);
-      ops::linear_weight_gradient(b.dy(), saved_x, dweight.tensor, dweight.accumulate);
-    }
-    if (b.needs(2)) {
-      Destination dbias = b.destination(2);
-      ops::linear_bias_gradient(b.dy(), dbias.tensor, dbias.accumulate);
-    }
+    detail::give_linear_gradients(b, b.dy(), saved_x, saved_weight);
   };
   return record("linear", ops::linear(x.value(), weight_NM.value(), bias_N.value()),
                 {x, weight_NM, bias_N}, backward);

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // The two-matrix feed-forward: down(activation(up(x))).
-#include "autograd/rules/pointwise.h"
 #include "layers/feed_forward/feed_forward.h"
 #include "layers/linear.h"
 
@@ -12,20 +11,20 @@ constexpr auto words_of(Activation /*unused*/) {
   return words("gelu", "gelu_erf", "relu", "silu", "identity");
 }
 
-Variable apply(Activation activation, const Variable& x) {
+Variable activated(const Linear& linear, Activation activation, const Variable& x) {
   switch (activation) {
     case Activation::kGelu:
-      return gelu(x);
+      return linear.forward(x, {ops::gelu_forward_kernels(), ops::gelu_backward_kernels()});
     case Activation::kGeluErf:
-      return gelu_erf(x);
+      return linear.forward(x, {ops::gelu_erf_forward_kernels(), ops::gelu_erf_backward_kernels()});
     case Activation::kRelu:
-      return relu(x);
+      return linear.forward(x, {ops::relu_forward_kernels(), ops::relu_backward_kernels()});
     case Activation::kSilu:
-      return silu(x);
+      return linear.forward(x, {ops::silu_forward_kernels(), ops::silu_backward_kernels()});
     case Activation::kIdentity:
-      return x;
+      return linear.forward(x);
   }
-  return x;
+  return linear.forward(x);
 }
 
 struct MlpConfig {
@@ -60,7 +59,7 @@ class Mlp final : public FeedForward {
               init.child("down")) {}
 
   Variable forward(const Variable& x) const override {
-    return down_.forward(apply(activation_, up_.forward(x)));
+    return down_.forward(activated(up_, activation_, x));
   }
 
  private:

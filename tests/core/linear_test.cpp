@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// linear: case table against the f64 reference, and the order-independent bias gradient.
+// linear and linear_activation: case tables against the f64 reference, and the order-independent bias gradient.
 #include "core/ops/linear/linear.h"
 
 #include <gtest/gtest.h>
 
 #include "autograd/rules/linear.h"
+#include "autograd/rules/linear_activation.h"
+#include "core/ops/linear_activation/linear_activation.h"
+#include "core/ops/pointwise.h"
 #include "core/parallel.h"
 #include "tests/support/op_case.h"
 #include "tests/support/random_tensor.h"
@@ -35,6 +38,52 @@ CLS_OP_CASES(linear,
               row("one_output", {19, 23}, 1, true), row("one_input", {19, 1}, 23, true),
               row("no_rows", {0, 5}, 3, true), row("no_outputs", {2, 5}, 0, true),
               row("no_inputs", {3, 0}, 4, true)});
+
+OpCase activated(OpCase op_case,
+                 const ops::PointwiseForwardTable& forward,
+                 const ops::PointwiseBackwardTable& backward) {
+  op_case.name += concat("_", forward.op());
+  op_case.fn = [&forward, &backward](const std::vector<Variable>& in) {
+    return std::vector{linear_activation(in[0], in[1], in.size() > 2 ? in[2] : Variable(),
+                                         PointwiseOp{forward, backward})};
+  };
+  op_case.roundings = 3;  // x W^T + b, the derivative's product with dy, and the result
+  return op_case;
+}
+
+std::vector<OpCase> activated_rows() {
+  std::vector<OpCase> rows;
+  for (const OpCase& plain :
+       {row("scalar", {1, 1}, 1, true), row("vector", {7}, 5, true),
+        row("no_bias", {3, 5}, 2, false), row("batch", {2, 3, 4, 5}, 3, true),
+        row("prime", {37, 41}, 43, true), row("over_a_block", {259, 17}, 67, true),
+        row("no_rows", {0, 5}, 3, true), row("no_outputs", {2, 5}, 0, true),
+        row("no_inputs", {3, 0}, 4, true)}) {
+    rows.push_back(activated(plain, ops::gelu_forward_kernels(), ops::gelu_backward_kernels()));
+    rows.push_back(
+        activated(plain, ops::gelu_erf_forward_kernels(), ops::gelu_erf_backward_kernels()));
+    rows.push_back(activated(plain, ops::silu_forward_kernels(), ops::silu_backward_kernels()));
+  }
+  return rows;
+}
+
+CLS_OP_CASES(linear_activation, (activated_rows()));
+
+// What is kept for the backward pass, and that it changes nothing.
+TEST(LinearActivation, InPlaceGivesTheSameBits) {
+  for (const Dtype dtype : {Dtype::kF64, Dtype::kF32, Dtype::kBf16}) {
+    const Tensor x = test::random_normal({33, 17}, "x").to(dtype);
+    const Tensor weight = test::random_normal({19, 17}, "weight").to(dtype);
+    const auto kept =
+        ops::linear_activation(x, weight, {}, ops::gelu_forward_kernels(), /*keep_pre=*/true);
+    const auto plain =
+        ops::linear_activation(x, weight, {}, ops::gelu_forward_kernels(), /*keep_pre=*/false);
+    EXPECT_FALSE(plain.pre.defined());
+    test::expect_bits_equal(plain.y, kept.y, concat("y ", dtype));
+    test::expect_bits_equal(kept.pre, ops::linear(x, weight), concat("pre ", dtype));
+    test::expect_bits_equal(kept.y, ops::gelu(kept.pre), concat("in turn ", dtype));
+  }
+}
 
 TEST(Linear, GradientsAddToTheBuffer) {
   const Tensor x = test::random_normal({6, 5}, "x").to(Dtype::kF32);

@@ -18,7 +18,9 @@ Dtype gradient_dtype(Dtype dtype) {
   return dtype == Dtype::kBf16 ? Dtype::kF32 : dtype;
 }
 
-void check_operands(const Tensor& x, const Tensor& weight_NM, const Tensor& bias_N) {
+}  // namespace
+
+void detail::check_linear_operands(const Tensor& x, const Tensor& weight_NM, const Tensor& bias_N) {
   CLS_CHECK(x.rank() >= 1 && weight_NM.rank() == 2 && x.size(-1) == weight_NM.size(1), ShapeError,
             "[linear] x is ", x.shape(), ", weight is ", weight_NM.shape(),
             "; expected x (.., M) and weight [N, M]");
@@ -31,8 +33,6 @@ void check_operands(const Tensor& x, const Tensor& weight_NM, const Tensor& bias
               bias_N.dtype(), "; expected ", gradient_dtype(x.dtype()), " with x of ", x.dtype());
   }
 }
-
-}  // namespace
 
 LinearForwardKernels& linear_forward_kernels() {
   static LinearForwardKernels table("linear_forward", linear_reference<double>,
@@ -48,7 +48,7 @@ LinearBiasGradientKernels& linear_bias_gradient_kernels() {
 }
 
 void linear(const Tensor& x, const Tensor& weight_NM, const Tensor& bias_N, Tensor& y) {
-  check_operands(x, weight_NM, bias_N);
+  detail::check_linear_operands(x, weight_NM, bias_N);
   CLS_CHECK(y.shape() == with_last(x.shape(), weight_NM.size(0)) && y.dtype() == x.dtype(),
             ShapeError, "[linear] y is ", y.shape(), " of ", y.dtype(), "; expected ",
             with_last(x.shape(), weight_NM.size(0)), " of ", x.dtype());
@@ -65,7 +65,7 @@ void linear(const Tensor& x, const Tensor& weight_NM, const Tensor& bias_N, Tens
 }
 
 Tensor linear(const Tensor& x, const Tensor& weight_NM, const Tensor& bias_N) {
-  check_operands(x, weight_NM, bias_N);
+  detail::check_linear_operands(x, weight_NM, bias_N);
   Tensor y = Tensor::empty(with_last(x.shape(), weight_NM.size(0)), x.dtype(), x.device());
   linear(x, weight_NM, bias_N, y);
   return y;

@@ -43,4 +43,11 @@ using LinearBiasGradientKernels =
     KernelTable<void(const Tensor& dy_RN, Tensor& dbias_N, bool accumulate)>;
 LinearBiasGradientKernels& linear_bias_gradient_kernels();
 
+namespace detail {
+
+/// The errors of linear.
+void check_linear_operands(const Tensor& x, const Tensor& weight_NM, const Tensor& bias_N);
+
+}  // namespace detail
+
 }  // namespace clausius::ops
