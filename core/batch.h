@@ -4,13 +4,11 @@
 
 #include <cstdint>
 
+#include "core/targets.h"
 #include "core/tensor.h"
 
 // Legend: B samples (rows), T tokens of a row.
 namespace clausius {
-
-/// A target that carries no loss.
-inline constexpr std::int32_t kIgnoredTarget = -100;
 
 struct Batch {
   /// i32. Padding at the end of a row holds the end-of-text id and no target.

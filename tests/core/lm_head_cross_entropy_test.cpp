@@ -23,7 +23,7 @@ Tensor targets_of(const Shape& shape, std::int64_t vocabulary, std::int64_t igno
   std::int64_t n = 0;
   for (std::int32_t& target : targets.span<std::int32_t>()) {
     const bool ignored = ignore_every > 0 && n % ignore_every == 0;
-    target = ignored ? ops::kIgnoredTarget : static_cast<std::int32_t>((n * 7 + 3) % vocabulary);
+    target = ignored ? kIgnoredTarget : static_cast<std::int32_t>((n * 7 + 3) % vocabulary);
     ++n;
   }
   return targets;
@@ -129,7 +129,7 @@ TEST(LmHeadCrossEntropy, ManyChunksEqualTheReference) {
 TEST(LmHeadCrossEntropy, AllIgnoredWritesZeros) {
   const PoisonFreshMemory poison;
   Inputs in = inputs(5, 4, 6, Dtype::kF32);
-  in.targets.fill(ops::kIgnoredTarget);
+  in.targets.fill(kIgnoredTarget);
   const ops::LmHeadLoss loss =
       ops::lm_head_cross_entropy(in.x, in.weight, in.targets, {}, {.dx = true, .dweight = true});
   EXPECT_EQ(loss.loss_sum.item(), 0.0);

@@ -3,12 +3,10 @@
 #pragma once
 
 #include "core/kernel_table.h"
+#include "core/targets.h"
 #include "core/tensor.h"
 
 namespace clausius::ops {
-
-/// A target that contributes nothing: no loss, no gradient, no work.
-inline constexpr std::int32_t kIgnoredTarget = -100;
 
 struct LmHeadOptions {
   bool dx = false;  // make the gradient of x
