@@ -16,6 +16,7 @@ struct Device {
 };
 
 inline constexpr Device kCpu{DeviceKind::kCpu, 0};
+inline constexpr Device kCuda{DeviceKind::kCuda, 0};
 
 [[nodiscard]] constexpr std::string_view name_of(DeviceKind kind) {
   return kind == DeviceKind::kCpu ? "cpu" : "cuda";

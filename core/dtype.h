@@ -18,16 +18,18 @@ enum class Dtype : std::uint8_t { kF64, kF32, kBf16, kI64, kI32, kU8 };
 struct bf16 {
   std::uint16_t bits = 0;
 
-  bf16() = default;
-  explicit bf16(float value) : bits(round(value)) {}
-  explicit bf16(double value) : bf16(static_cast<float>(value)) {}
-  explicit operator float() const {
+  constexpr bf16() = default;
+  explicit constexpr bf16(float value) : bits(round(value)) {}
+  explicit constexpr bf16(double value) : bf16(static_cast<float>(value)) {}
+  explicit constexpr operator float() const {
     return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16);
   }
-  explicit operator double() const { return static_cast<double>(static_cast<float>(*this)); }
+  explicit constexpr operator double() const {
+    return static_cast<double>(static_cast<float>(*this));
+  }
 
  private:
-  static std::uint16_t round(float value) {
+  static constexpr std::uint16_t round(float value) {
     const auto u = std::bit_cast<std::uint32_t>(value);
     if ((u & 0x7fffffffU) > 0x7f800000U) {
       return static_cast<std::uint16_t>((u >> 16) | 0x40U);

@@ -224,6 +224,15 @@ Tensor Tensor::to(Dtype dtype) const {
   return copy;
 }
 
+Tensor Tensor::to(Device device) const {
+  if (device == this->device()) {
+    return *this;
+  }
+  Tensor copy = empty(shape_, dtype_, device);
+  copy.copy_from(*this);
+  return copy;
+}
+
 void Tensor::fill(double value) {
   ops::fill(*this, value);
 }

@@ -120,6 +120,7 @@ class Tensor {
   [[nodiscard]] Tensor clone() const;
   /// The same tensor when nothing changes.
   [[nodiscard]] Tensor to(Dtype dtype) const;
+  [[nodiscard]] Tensor to(Device device) const;
   void fill(double value);
   /// Element-wise copy with conversion; shapes must match.
   void copy_from(const Tensor& source);

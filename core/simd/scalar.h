@@ -11,73 +11,73 @@
 namespace clausius::simd {
 
 template <std::floating_point T>
-T select(bool condition, T yes, T no) {
+constexpr T select(bool condition, T yes, T no) {
   return condition ? yes : no;
 }
 template <std::floating_point T>
-T abs(T x) {
+constexpr T abs(T x) {
   return std::fabs(x);
 }
 // The first operand comes through when either is NaN.
 template <std::floating_point T>
-T max(T a, T b) {
+constexpr T max(T a, T b) {
   return b > a ? b : a;
 }
 template <std::floating_point T>
-T min(T a, T b) {
+constexpr T min(T a, T b) {
   return b < a ? b : a;
 }
 /// a * b + c.
 template <std::floating_point T>
-T mul_add(T a, T b, T c) {
+constexpr T mul_add(T a, T b, T c) {
   return a * b + c;
 }
 template <std::floating_point T>
-T sqrt(T x) {
+constexpr T sqrt(T x) {
   return std::sqrt(x);
 }
 template <std::floating_point T>
-T rsqrt(T x) {
+constexpr T rsqrt(T x) {
   return T(1) / std::sqrt(x);
 }
 template <std::floating_point T>
-T exp(T x) {
+constexpr T exp(T x) {
   return std::exp(x);
 }
 template <std::floating_point T>
-T expm1(T x) {
+constexpr T expm1(T x) {
   return std::expm1(x);
 }
 template <std::floating_point T>
-T log(T x) {
+constexpr T log(T x) {
   return std::log(x);
 }
 template <std::floating_point T>
-T log1p(T x) {
+constexpr T log1p(T x) {
   return std::log1p(x);
 }
 template <std::floating_point T>
-T tanh(T x) {
+constexpr T tanh(T x) {
   return std::tanh(x);
 }
 template <std::floating_point T>
-T erf(T x) {
+constexpr T erf(T x) {
   return std::erf(x);
 }
 /// 1 / (1 + e^-x), small for very negative x to full relative accuracy.
 template <std::floating_point T>
-T sigmoid(T x) {
+constexpr T sigmoid(T x) {
   return x < T(0) ? std::exp(x) / (T(1) + std::exp(x)) : T(1) / (T(1) + std::exp(-x));
 }
 /// log(1 + e^x).
 template <std::floating_point T>
-T softplus(T x) {
+constexpr T softplus(T x) {
   return std::isnan(x) ? x : std::max(x, T(0)) + std::log1p(std::exp(-std::fabs(x)));
 }
 /// The Gaussian distribution function, (1 + erf(x / sqrt 2)) / 2, small for very negative x to full
 /// relative accuracy.
 template <std::floating_point T>
-T normal_cdf(T x) {
+constexpr T normal_cdf(T x) {
   return T(0.5) * std::erfc(x * T(-0.70710678118654752440));
 }
 

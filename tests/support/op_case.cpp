@@ -8,11 +8,15 @@
 
 #include "autograd/tape.h"
 #include "core/allocator.h"
+#include "core/device_backend.h"
 #include "core/random.h"
 #include "tests/support/random_tensor.h"
 #include "tests/support/simd_targets.h"
 
 namespace clausius::test {
+
+bool only_cuda_rows = false;
+
 namespace {
 
 Tensor make_input(const OpInput& input, std::size_t index) {
@@ -72,7 +76,7 @@ Results run(const OpCase& op_case,
     if (outputs[k].tracked()) {
       const Tensor c = cotangents != nullptr ? (*cotangents)[k]
                                              : cotangent(outputs[k].value(), static_cast<int>(k));
-      seeds.push_back({outputs[k], c.to(outputs[k].dtype())});
+      seeds.push_back({outputs[k], c.to(outputs[k].dtype()).to(outputs[k].value().device())});
     }
   }
   tape.backward(seeds);
@@ -80,6 +84,18 @@ Results run(const OpCase& op_case,
     results.gradients.push_back(variable.tracked() ? tape.gradient(variable) : Tensor());
   }
   return results;
+}
+
+std::vector<Tensor> on(Device device, const std::vector<Tensor>& tensors) {
+  std::vector<Tensor> moved;
+  for (const Tensor& tensor : tensors) {
+    moved.push_back(tensor.defined() ? tensor.to(device) : tensor);
+  }
+  return moved;
+}
+
+Results on(Device device, const Results& results) {
+  return {.outputs = on(device, results.outputs), .gradients = on(device, results.gradients)};
 }
 
 Tensor widen(const Tensor& x) {
@@ -106,6 +122,39 @@ void compare(const OpCase& op_case,
   }
 }
 
+void compare_bits(const OpCase& op_case,
+                  Dtype dtype,
+                  const Results& again,
+                  const Results& got,
+                  const std::string& how) {
+  for (std::size_t k = 0; k < got.outputs.size(); ++k) {
+    expect_bits_equal(again.outputs[k], got.outputs[k],
+                      concat(op_case.name, " ", dtype, how, " second run, output ", k));
+  }
+  for (std::size_t i = 0; i < got.gradients.size(); ++i) {
+    if (got.gradients[i].defined()) {
+      expect_bits_equal(again.gradients[i], got.gradients[i],
+                        concat(op_case.name, " ", dtype, how, " second run, gradient ", i));
+    }
+  }
+}
+
+// The row on the CUDA device of this process, real or emulated.
+void run_on_cuda(const OpCase& op_case,
+                 Dtype dtype,
+                 const std::vector<Tensor>& inputs,
+                 const std::vector<Tensor>& strided,
+                 const std::vector<Tensor>& cotangents,
+                 const Results& want) {
+  const auto results = [&](const std::vector<Tensor>& given) {
+    return on(kCpu, run(op_case, on(kCuda, given), &cotangents));
+  };
+  const Results got = results(inputs);
+  compare(op_case, dtype, got, want, " on cuda");
+  compare(op_case, dtype, results(strided), want, " on cuda, strided");
+  compare_bits(op_case, dtype, results(inputs), got, " on cuda");
+}
+
 void run_in(const OpCase& op_case, const std::vector<Tensor>& f64_inputs, Dtype dtype) {
   std::vector<Tensor> inputs;
   std::vector<Tensor> rounded;
@@ -130,22 +179,18 @@ void run_in(const OpCase& op_case, const std::vector<Tensor>& f64_inputs, Dtype 
                              : Tensor());
   }
   const Results want = run(op_case, rounded, &cotangents);
+  if (cuda_backend() != nullptr) {
+    run_on_cuda(op_case, dtype, inputs, strided, cotangents, want);
+  }
+  if (only_cuda_rows) {
+    return;
+  }
   const Results got = run(op_case, inputs, &cotangents);
   compare(op_case, dtype, run(op_case, strided, &cotangents), want, " strided");
   for_each_simd_target([&](std::string_view target) {
     compare(op_case, dtype, run(op_case, inputs, &cotangents), want, concat(" on ", target));
   });
-  const Results again = run(op_case, inputs, &cotangents);
-  for (std::size_t k = 0; k < got.outputs.size(); ++k) {
-    expect_bits_equal(again.outputs[k], got.outputs[k],
-                      concat(op_case.name, " ", dtype, " second run, output ", k));
-  }
-  for (std::size_t i = 0; i < got.gradients.size(); ++i) {
-    if (got.gradients[i].defined()) {
-      expect_bits_equal(again.gradients[i], got.gradients[i],
-                        concat(op_case.name, " ", dtype, " second run, gradient ", i));
-    }
-  }
+  compare_bits(op_case, dtype, run(op_case, inputs, &cotangents), got, "");
 }
 
 }  // namespace
@@ -162,7 +207,7 @@ void run_op_case(const OpCase& op_case) {
   for (std::size_t i = 0; i < op_case.inputs.size(); ++i) {
     inputs.push_back(make_input(op_case.inputs[i], i));
   }
-  if (op_case.check_gradient) {
+  if (op_case.check_gradient && !only_cuda_rows) {
     EXPECT_EQ(gradcheck(op_case.fn, inputs, op_case.gradcheck), "") << op_case.name;
   }
   for (const Dtype dtype : op_case.dtypes) {

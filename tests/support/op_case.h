@@ -53,7 +53,11 @@ struct OpCase {
 /// the reference on the same (rounded) inputs; (3) fresh memory poisoned with NaN; (4) strided
 /// inputs; (5) two runs bit-equal; (6) every instruction set that the machine has. Failures name op, row, type, tensor, index, expected, got,
 /// relative error.
+/// Where the process has a CUDA device (real or emulated), (2) to (5) hold there too.
 void run_op_case(const OpCase& op_case);
+
+/// Set by the binary of the emulated device: what concerns the CPU alone is tested elsewhere.
+extern bool only_cuda_rows;
 
 /// Fails with the first bad index unless |got - want| <= tolerance * (largest |want|), NaN and
 /// infinities matching exactly.

@@ -3,13 +3,14 @@
 add_library(clausius_compiler INTERFACE)
 target_compile_features(clausius_compiler INTERFACE cxx_std_20)
 target_compile_options(clausius_compiler INTERFACE
-  -Wall -Wextra -Wpedantic -Wshadow -Wconversion -fno-math-errno
-  $<$<CONFIG:Release>:-ffile-prefix-map=${CMAKE_CURRENT_SOURCE_DIR}=.>)
+  $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wpedantic -Wshadow -Wconversion -fno-math-errno>
+  $<$<AND:$<CONFIG:Release>,$<COMPILE_LANGUAGE:CXX>>:-ffile-prefix-map=${CMAKE_CURRENT_SOURCE_DIR}=.>
+  $<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr -lineinfo -Xcompiler=-Wall,-Wextra,-Wshadow,-Wconversion>)
 # GCC 12 sees overlapping copies in std::string concatenation that are not there (GCC bug 105329).
-target_compile_options(clausius_compiler INTERFACE $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>)
+target_compile_options(clausius_compiler INTERFACE $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-restrict>)
 option(CLAUSIUS_WERROR "Warnings are errors" ${PROJECT_IS_TOP_LEVEL})
 if(CLAUSIUS_WERROR)
-  target_compile_options(clausius_compiler INTERFACE -Werror)
+  target_compile_options(clausius_compiler INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Werror> $<$<COMPILE_LANGUAGE:CUDA>:-Werror=all-warnings>)
 endif()
 if(CLAUSIUS_ASSERTS)
   target_compile_definitions(clausius_compiler INTERFACE CLS_ENABLE_ASSERTS)

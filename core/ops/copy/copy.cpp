@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <type_traits>
 
+#include "core/device_backend.h"
 #include "core/dry_run.h"
 #include "core/parallel.h"
 
@@ -85,6 +86,22 @@ bool skipped(const Tensor& destination) {
   return in_dry_run() && is_floating(destination.dtype());
 }
 
+// Between the host and a device, or two devices: converted where the source is, sent dense, spread where the destination is.
+void copy_across(const Tensor& source, Tensor& destination) {
+  const Tensor dense = source.to(destination.dtype()).contiguous();
+  const Device far =
+      destination.device().kind != DeviceKind::kCpu ? destination.device() : source.device();
+  Tensor landing =
+      destination.is_contiguous()
+          ? destination
+          : Tensor::empty(destination.shape(), destination.dtype(), destination.device());
+  require_backend(far).copy_bytes(landing.raw(), landing.device(), dense.raw(), dense.device(),
+                                  dense.bytes());
+  if (!destination.is_contiguous()) {
+    copy(landing, destination);
+  }
+}
+
 }  // namespace
 
 void copy(const Tensor& source, Tensor& destination) {
@@ -92,6 +109,12 @@ void copy(const Tensor& source, Tensor& destination) {
             " into shape ", destination.shape());
   if (source.numel() == 0 || skipped(destination)) {
     return;
+  }
+  if (source.device() != destination.device()) {
+    return copy_across(source, destination);
+  }
+  if (source.device().kind != DeviceKind::kCpu) {
+    return require_backend(source.device()).copy(source, destination);
   }
   Tensor from = source;
   Tensor to = destination;
@@ -109,8 +132,11 @@ void copy(const Tensor& source, Tensor& destination) {
 }
 
 void fill(Tensor& destination, double value) {
-  if (skipped(destination)) {
+  if (destination.numel() == 0 || skipped(destination)) {
     return;
+  }
+  if (destination.device().kind != DeviceKind::kCpu) {
+    return require_backend(destination.device()).fill(destination, value);
   }
   with_type(destination.dtype(), [&](auto type) {
     using T = decltype(type);

@@ -8,7 +8,8 @@ namespace clausius::ops {
 
 /// destination = source, element by element, converting types (floats round to nearest even).
 /// Shapes:  equal; any strides on both sides.
-/// Errors:  ShapeError when shapes differ; UnsupportedError between devices of this build.
+///          Between devices it waits until the data are there.
+/// Errors:  ShapeError when shapes differ.
 /// Cost:    memory-bound; one memcpy a row when types match and rows are dense.
 void copy(const Tensor& source, Tensor& destination);
 

@@ -2,11 +2,11 @@
 // y = |x|; the derivative at 0 is 0.
 struct Abs {
   template <class L>
-  static L forward(L x) {
+  static constexpr L forward(L x) {
     return abs(x);
   }
   template <class L>
-  static L derivative(L x) {
+  static constexpr L derivative(L x) {
     return select(x < L(0), L(-1), select(x > L(0), L(1), L(0) * x));
   }
 };

@@ -2,11 +2,11 @@
 // y = e^x.
 struct Exp {
   template <class L>
-  static L forward(L x) {
+  static constexpr L forward(L x) {
     return exp(x);
   }
   template <class L>
-  static L derivative(L x) {
+  static constexpr L derivative(L x) {
     return exp(x);
   }
 };

@@ -2,11 +2,11 @@
 // y = ln x; -inf at 0, NaN below.
 struct Log {
   template <class L>
-  static L forward(L x) {
+  static constexpr L forward(L x) {
     return log(x);
   }
   template <class L>
-  static L derivative(L x) {
+  static constexpr L derivative(L x) {
     return L(1) / x;
   }
 };

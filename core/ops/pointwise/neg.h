@@ -2,11 +2,11 @@
 // y = -x.
 struct Neg {
   template <class L>
-  static L forward(L x) {
+  static constexpr L forward(L x) {
     return -x;
   }
   template <class L>
-  static L derivative(L /*x*/) {
+  static constexpr L derivative(L /*x*/) {
     return L(-1);
   }
 };

@@ -2,11 +2,11 @@
 // y = 1 / x.
 struct Reciprocal {
   template <class L>
-  static L forward(L x) {
+  static constexpr L forward(L x) {
     return L(1) / x;
   }
   template <class L>
-  static L derivative(L x) {
+  static constexpr L derivative(L x) {
     const L y = L(1) / x;
     return -(y * y);
   }

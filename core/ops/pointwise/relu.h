@@ -2,11 +2,11 @@
 // y = max(x, 0); the derivative at 0 is 0.
 struct Relu {
   template <class L>
-  static L forward(L x) {
+  static constexpr L forward(L x) {
     return max(x, L(0));
   }
   template <class L>
-  static L derivative(L x) {
+  static constexpr L derivative(L x) {
     return select(x > L(0), L(1), L(0));
   }
 };

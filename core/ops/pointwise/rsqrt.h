@@ -2,11 +2,11 @@
 // y = 1 / sqrt x; +inf at 0, NaN below.
 struct Rsqrt {
   template <class L>
-  static L forward(L x) {
+  static constexpr L forward(L x) {
     return rsqrt(x);
   }
   template <class L>
-  static L derivative(L x) {
+  static constexpr L derivative(L x) {
     return L(-0.5) * rsqrt(x) / x;
   }
 };

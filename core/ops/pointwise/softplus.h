@@ -2,11 +2,11 @@
 // y = ln(1 + e^x).
 struct Softplus {
   template <class L>
-  static L forward(L x) {
+  static constexpr L forward(L x) {
     return softplus(x);
   }
   template <class L>
-  static L derivative(L x) {
+  static constexpr L derivative(L x) {
     return sigmoid(x);
   }
 };

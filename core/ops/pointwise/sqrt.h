@@ -2,11 +2,11 @@
 // y = the square root of x; NaN below 0.
 struct Sqrt {
   template <class L>
-  static L forward(L x) {
+  static constexpr L forward(L x) {
     return sqrt(x);
   }
   template <class L>
-  static L derivative(L x) {
+  static constexpr L derivative(L x) {
     return L(0.5) / sqrt(x);
   }
 };

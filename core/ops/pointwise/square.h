@@ -2,11 +2,11 @@
 // y = x^2.
 struct Square {
   template <class L>
-  static L forward(L x) {
+  static constexpr L forward(L x) {
     return x * x;
   }
   template <class L>
-  static L derivative(L x) {
+  static constexpr L derivative(L x) {
     return x + x;
   }
 };

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+// Free lists and accounts.
+#include "core/caching_allocator.h"
+
+#include <algorithm>
+#include <bit>
+#include <sys/mman.h>
+
+#include "core/checked.h"
+#include "core/dry_run.h"
+#include "core/error.h"
+
+namespace clausius {
+namespace {
+
+constexpr std::size_t kAlignment = 64;
+constexpr std::size_t kNoLimit = static_cast<std::size_t>(-1);
+
+// Rounds up so that at most 1/8 is wasted and few distinct sizes exist: reuse across steps of
+// slightly different shapes.
+std::size_t size_class(std::size_t bytes) {
+  const std::size_t least = std::max(bytes, kAlignment);
+  const std::size_t step = std::max(kAlignment, std::bit_floor(least) / 8);
+  return round_up(least, step);
+}
+
+}  // namespace
+
+CachingAllocator::~CachingAllocator() {
+  trim();
+}
+
+void* CachingAllocator::allocate(std::size_t bytes) {
+  const std::size_t block = size_class(bytes);
+  void* pointer = in_dry_run() ? reserve(block) : take(block);
+  CLS_CHECK(pointer != nullptr, MemoryError, "out of memory: asked for ", block, " bytes with ",
+            stats().used_bytes, " bytes in use", limit_text());
+  const std::lock_guard lock(mutex_);
+  stats_.used_bytes += block;
+  stats_.peak_bytes = std::max(stats_.peak_bytes, stats_.used_bytes);
+  if (poisoning() && !in_dry_run()) {
+    source_.poison(pointer, block);
+  }
+  return pointer;
+}
+
+void CachingAllocator::release(void* pointer, std::size_t bytes) noexcept {
+  const std::size_t block = size_class(bytes);
+  const std::lock_guard lock(mutex_);
+  stats_.used_bytes -= block;
+  if (reserved_.erase(pointer) > 0) {
+    munmap(pointer, block);
+    return;
+  }
+  stats_.cached_bytes += block;
+  free_[block].push_back(pointer);
+}
+
+MemoryStats CachingAllocator::stats() const {
+  const std::lock_guard lock(mutex_);
+  return stats_;
+}
+
+void CachingAllocator::reset_peak() {
+  const std::lock_guard lock(mutex_);
+  stats_.peak_bytes = stats_.used_bytes;
+}
+
+void CachingAllocator::trim() {
+  const std::lock_guard lock(mutex_);
+  for (auto& [block, pointers] : free_) {
+    for (void* pointer : pointers) {
+      source_.free(pointer);
+    }
+  }
+  free_.clear();
+  stats_.cached_bytes = 0;
+}
+
+void CachingAllocator::set_limit(std::size_t bytes) {
+  const std::lock_guard lock(mutex_);
+  limit_ = bytes;
+}
+
+// nullptr when there is no more.
+void* CachingAllocator::take(std::size_t block) {
+  void* pointer = take_cached(block);
+  if (pointer == nullptr && within_limit(block, true)) {
+    pointer = source_.allocate(block);
+  }
+  if (pointer == nullptr) {
+    trim();
+    pointer = within_limit(block, false) ? source_.allocate(block) : nullptr;
+  }
+  return pointer;
+}
+
+// Address space for a dry run.
+void* CachingAllocator::reserve(std::size_t block) {
+  void* pointer = mmap(nullptr, block, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (pointer == MAP_FAILED) {
+    return nullptr;
+  }
+  const std::lock_guard lock(mutex_);
+  reserved_.insert(pointer);
+  return pointer;
+}
+
+bool CachingAllocator::within_limit(std::size_t block, bool with_cache) const {
+  const std::lock_guard lock(mutex_);
+  const std::size_t held = stats_.used_bytes + (with_cache ? stats_.cached_bytes : 0);
+  return block <= limit_ && held <= limit_ - block;
+}
+
+std::string CachingAllocator::limit_text() const {
+  const std::lock_guard lock(mutex_);
+  return limit_ == kNoLimit ? "" : concat("; there are ", limit_);
+}
+
+void* CachingAllocator::take_cached(std::size_t block) {
+  const std::lock_guard lock(mutex_);
+  const auto found = free_.find(block);
+  if (found == free_.end() || found->second.empty()) {
+    return nullptr;
+  }
+  void* pointer = found->second.back();
+  found->second.pop_back();
+  stats_.cached_bytes -= block;
+  return pointer;
+}
+
+}  // namespace clausius

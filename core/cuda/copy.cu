@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+// One thread an element, in the order of the destination: rows that are dense on both sides coalesce.
+#include <array>
+#include <type_traits>
+
+#include "core/cuda/copy.cuh"
+#include "core/cuda/launch.cuh"
+
+namespace clausius::cuda {
+namespace {
+
+constexpr int kMostAxes = 8;
+
+// Sizes and strides of both sides, axes of one size dropped and neighbouring axes merged where both sides allow it.
+struct CopyPlan {
+  std::int64_t numel = 1;
+  int axes = 0;
+  std::array<std::int64_t, kMostAxes> size{};
+  std::array<std::int64_t, kMostAxes> from{};
+  std::array<std::int64_t, kMostAxes> to{};
+};
+
+CopyPlan plan_of(const Tensor& source, const Tensor& destination) {
+  CopyPlan plan;
+  for (int axis = 0; axis < source.rank(); ++axis) {
+    const std::int64_t size = source.size(axis);
+    plan.numel *= size;
+    if (size == 1) {
+      continue;
+    }
+    const auto last = static_cast<std::size_t>(plan.axes) - 1;
+    if (plan.axes > 0 && plan.from[last] == size * source.stride(axis) &&
+        plan.to[last] == size * destination.stride(axis)) {
+      plan.size[last] *= size;
+      plan.from[last] = source.stride(axis);
+      plan.to[last] = destination.stride(axis);
+      continue;
+    }
+    CLS_CHECK(plan.axes < kMostAxes, ShapeError, "copy of shape ", source.shape(), " with strides ",
+              source.strides(), ": more than ", kMostAxes, " axes");
+    const auto next = static_cast<std::size_t>(plan.axes++);
+    plan.size[next] = size;
+    plan.from[next] = source.stride(axis);
+    plan.to[next] = destination.stride(axis);
+  }
+  return plan;
+}
+
+template <class To, class From>
+__device__ To convert(From value) {
+  if constexpr (std::is_same_v<To, From>) {
+    return value;
+  } else if constexpr (std::is_same_v<From, bf16>) {
+    return static_cast<To>(static_cast<float>(value));
+  } else if constexpr (std::is_same_v<To, bf16>) {
+    return bf16(static_cast<float>(value));
+  } else {
+    return static_cast<To>(value);
+  }
+}
+
+template <class To, class From>
+__global__ void copy_kernel(CopyPlan plan, const From* source, To* destination) {
+  for (std::int64_t i = global_index(); i < plan.numel; i += global_threads()) {
+    std::int64_t rest = i;
+    std::int64_t from = 0;
+    std::int64_t to = 0;
+    for (int axis = plan.axes - 1; axis >= 0; --axis) {
+      const std::int64_t at = rest % plan.size[axis];
+      rest /= plan.size[axis];
+      from += at * plan.from[axis];
+      to += at * plan.to[axis];
+    }
+    destination[to] = convert<To>(source[from]);
+  }
+}
+
+template <class Fn>
+void with_type(Dtype dtype, const Fn& fn) {
+  switch (dtype) {
+    case Dtype::kF64:
+      return fn(double{});
+    case Dtype::kF32:
+      return fn(float{});
+    case Dtype::kBf16:
+      return fn(bf16{});
+    case Dtype::kI64:
+      return fn(std::int64_t{});
+    case Dtype::kI32:
+      return fn(std::int32_t{});
+    case Dtype::kU8:
+      return fn(std::uint8_t{});
+  }
+}
+
+}  // namespace
+
+void copy(const Tensor& source, Tensor& destination) {
+  const CopyPlan plan = plan_of(source, destination);
+  with_type(source.dtype(), [&](auto source_type) {
+    with_type(destination.dtype(), [&](auto destination_type) {
+      using From = decltype(source_type);
+      using To = decltype(destination_type);
+      launch(copy_kernel<To, From>, grid_over(plan.numel), plan, source.data<From>(),
+             destination.data<To>());
+    });
+  });
+}
+
+void fill(Tensor& destination, double value) {
+  Tensor one = Tensor::empty({}, destination.dtype());
+  one.fill(value);
+  const Tensor there = one.to(destination.device());
+  copy(there.expand(destination.shape()), destination);
+}
+
+}  // namespace clausius::cuda

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// The registered backend.
+#include "core/device_backend.h"
+
+#include "core/error.h"
+
+namespace clausius {
+namespace {
+
+DeviceBackend* (*&cuda_probe())() {
+  static DeviceBackend* (*probe)() = nullptr;
+  return probe;
+}
+
+}  // namespace
+
+void register_cuda_backend(DeviceBackend* (*probe)()) {
+  cuda_probe() = probe;
+}
+
+DeviceBackend* cuda_backend() {
+  static DeviceBackend* const backend = cuda_probe() == nullptr ? nullptr : cuda_probe()();
+  return backend;
+}
+
+DeviceBackend& require_backend(Device device) {
+  CLS_CHECK(device.kind == DeviceKind::kCuda, DeviceError, "device ", device, " has no backend");
+  CLS_CHECK(cuda_probe() != nullptr, DeviceError, "device ", device,
+            ": this build has the CPU backend only; configure with CLAUSIUS_CUDA=ON");
+  DeviceBackend* backend = cuda_backend();
+  CLS_CHECK(backend != nullptr, DeviceError, "device ", device,
+            ": no CUDA device can be used on this machine");
+  CLS_CHECK(device.index >= 0 && device.index < backend->count(), DeviceError, "device ", device,
+            ": this process sees ", backend->count(), " CUDA devices");
+  return *backend;
+}
+
+}  // namespace clausius
