@@ -88,11 +88,21 @@ void ParameterStore::allocate() {
         copied ? compute_copy_.slice(0, parameter.offset_, end).reshape(parameter.shape_)
                : parameter.master_;
     if (!in_dry_run()) {
-      parameter.initialize_(parameter.master_);
+      initialize(parameter);
     }
     parameter.initialize_ = nullptr;
   }
   refresh_compute_copy();
+}
+
+// Values are drawn on the host, whatever the device: the same bits everywhere.
+void ParameterStore::initialize(Parameter& parameter) {
+  if (device_ == kCpu) {
+    return parameter.initialize_(parameter.master_);
+  }
+  Tensor host = Tensor::empty(parameter.shape_, master_dtype_);
+  parameter.initialize_(host);
+  parameter.master_.copy_from(host);
 }
 
 void ParameterStore::allocate_gradients() {

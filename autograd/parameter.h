@@ -125,6 +125,7 @@ class ParameterStore {
   /// Undefined unless bf16.
   [[nodiscard]] Tensor& compute_copy() { return compute_copy_; }
   [[nodiscard]] Dtype compute_dtype() const { return compute_dtype_; }
+  [[nodiscard]] Device device() const { return device_; }
 
   /// Rounds the master into the compute copy (after loading; the optimizer pass does it itself).
   void refresh_compute_copy();
@@ -149,6 +150,8 @@ class ParameterStore {
   };
 
  private:
+  void initialize(Parameter& parameter);
+
   Dtype compute_dtype_;
   Dtype master_dtype_;
   Device device_;

@@ -27,6 +27,18 @@ struct Batch {
   /// Text bytes of those targets, for bits per byte; 0 when the tokenizer is unknown.
   double target_bytes = 0.0;
 
+  /// The same batch on another device.
+  [[nodiscard]] Batch to(Device device) const {
+    Batch moved = *this;
+    for (Tensor Batch::*part : {&Batch::inputs_BT, &Batch::targets_BT, &Batch::positions_BT,
+                                &Batch::cu_seqlens, &Batch::sample_ids_B}) {
+      if ((this->*part).defined()) {
+        moved.*part = (this->*part).to(device);
+      }
+    }
+    return moved;
+  }
+
   [[nodiscard]] std::int64_t samples() const {
     return sample_ids_B.defined() ? sample_ids_B.size(0) : 0;
   }

@@ -34,8 +34,10 @@ class Adamw final : public Optimizer {
       : config_(config),
         parameters_(parameters),
         ranges_(update_ranges(parameters, config.common.groups, config.common.weight_decay)),
-        exp_avg_(Tensor::zeros({parameters.size()}, parameters.master().dtype())),
-        exp_avg_sq_(Tensor::zeros({parameters.size()}, parameters.master().dtype())) {}
+        exp_avg_(
+            Tensor::zeros({parameters.size()}, parameters.master().dtype(), parameters.device())),
+        exp_avg_sq_(
+            Tensor::zeros({parameters.size()}, parameters.master().dtype(), parameters.device())) {}
 
   double step(const OptimizerStep& step) override {
     const ops::AdamwStep pass{.lr = step.lr,

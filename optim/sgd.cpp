@@ -31,7 +31,8 @@ class Sgd final : public Optimizer {
         parameters_(parameters),
         ranges_(update_ranges(parameters, config.common.groups, config.common.weight_decay)) {
     if (config.momentum > 0) {
-      velocity_ = Tensor::zeros({parameters.size()}, parameters.master().dtype());
+      velocity_ =
+          Tensor::zeros({parameters.size()}, parameters.master().dtype(), parameters.device());
     }
   }
 

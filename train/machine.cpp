@@ -8,13 +8,40 @@
 #include <fstream>
 #include <unistd.h>
 
+#include "core/device_backend.h"
 #include "core/ops/matmul/gemm_ceiling.h"
+#include "core/ops/matmul/matmul.h"
 #include "core/parallel.h"
 #include "core/tensor.h"
 
 namespace clausius {
 
-double measure_gemm_peak(Dtype dtype) {
+namespace {
+
+double device_gemm_peak(Dtype dtype, Device device) {
+  constexpr std::int64_t kSize = 8192;
+  constexpr int kRuns = 4;
+  const Tensor a = Tensor::full({kSize, kSize}, 0.5, dtype, device);
+  Tensor out = Tensor::empty({kSize, kSize}, dtype, device);
+  DeviceBackend& backend = require_backend(device);
+  double best = 0;
+  for (int run = 0; run < kRuns; ++run) {
+    backend.synchronize(device.index);
+    const auto start = std::chrono::steady_clock::now();
+    ops::matmul(a, a, out);
+    backend.synchronize(device.index);
+    const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
+    best = std::max(best, 2.0 * kSize * kSize * kSize / elapsed.count());
+  }
+  return best;
+}
+
+}  // namespace
+
+double measure_gemm_peak(Dtype dtype, Device device) {
+  if (device != kCpu) {
+    return device_gemm_peak(dtype, device);
+  }
   constexpr int kRuns = 4;
   return ops::measure_gemm_ceiling(dtype, kRuns).best();
 }

@@ -5,13 +5,14 @@
 #include <cstdint>
 #include <string>
 
+#include "core/device.h"
 #include "core/dtype.h"
 
 namespace clausius {
 
-/// FLOP/s of matrix products on this rank's threads, the better of oneDNN's large and libxsmm's small ones: the ceiling that
-/// `fraction_of_peak` divides by. Cost: about 100 ms.
-[[nodiscard]] double measure_gemm_peak(Dtype dtype);
+/// FLOP/s of matrix products: on the CPU on this rank's threads, the better of oneDNN's large and libxsmm's small ones; on a device
+/// of a large one. The ceiling that `fraction_of_peak` divides by. Cost: about 100 ms.
+[[nodiscard]] double measure_gemm_peak(Dtype dtype, Device device = kCpu);
 
 /// Bytes read plus written a second by a large copy on this rank's threads, best of a few. Cost: about 300 ms, 256 MiB.
 [[nodiscard]] double measure_copy_bandwidth();

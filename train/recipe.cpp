@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "core/config_file.h"
+#include "core/device_backend.h"
 #include "core/io/yaml.h"
 
 namespace clausius {
@@ -44,6 +45,12 @@ void check_validation(const ConfigCheck& check, const Recipe& recipe) {
   check.that(!recipe.train.early_stop, "train.early_stop", reason);
 }
 
+Device model_device(DeviceChoice choice) {
+  const bool cuda = choice == DeviceChoice::kOnCuda ||
+                    (choice == DeviceChoice::kAuto && cuda_backend() != nullptr);
+  return cuda ? kCuda : kCpu;
+}
+
 }  // namespace
 
 ModelContext Recipe::model_context() const {
@@ -51,7 +58,8 @@ ModelContext Recipe::model_context() const {
           .context_length = data.kind().empty() ? 0 : data.facts().context_length,
           .seed = static_cast<std::uint64_t>(seed),
           .compute = precision == Precision::kBf16 ? Dtype::kBf16 : Dtype::kF32,
-          .master = Dtype::kF32};
+          .master = Dtype::kF32,
+          .device = model_device(device)};
 }
 
 void Recipe::visit(ConfigVisitor& v) {
@@ -77,8 +85,9 @@ void Recipe::visit(ConfigVisitor& v) {
 void Recipe::validate(const ConfigCheck& check) const {
   const DataTraits rows = data.facts();
   const ModelFacts facts = model.facts(model_context());
-  check.that(device != DeviceChoice::kOnCuda, "device",
-             "cuda is not available in this build; use auto or cpu");
+  check.that(device != DeviceChoice::kOnCuda || cuda_backend() != nullptr, "device",
+             "cuda is not available: this build has no CUDA backend, or the machine no device; use "
+             "auto or cpu");
   check.that(!rows.packs_documents || facts.isolates_documents, "data.packing",
              "documents share rows, and a mixer of this model does not keep them apart; use chunks "
              "or stream");

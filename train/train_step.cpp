@@ -60,7 +60,8 @@ double TrainStep::forward_backward(const LoadedStep& data,
                                                     .telemetry = &telemetry});
     loss_sum += forward.loss_sum.value().item();
     entropy.add(telemetry);
-    const Tensor seed = Tensor::scalar(1.0 / global_weight, forward.loss_sum.dtype());
+    const Tensor seed = Tensor::scalar(1.0 / global_weight, forward.loss_sum.dtype(),
+                                       forward.loss_sum.value().device());
     backward_times_.begin = std::chrono::steady_clock::now();
     if (i + 1 == data.micro_batches.size()) {
       reducer_.start(&tape);

@@ -61,7 +61,7 @@ ExitCode Trainer::run() {
       keep_going = !p.out_of_patience;
     }
     if (p.plan.check_every > 0 && done % p.plan.check_every == 0) {
-      const Tensor& master = p.model->parameters().master();
+      const Tensor master = p.model->parameters().master().to(kCpu);
       check_in_sync(
           communicator_,
           xxh3_64(std::span(master.raw(), master.bytes())) ^ static_cast<std::uint64_t>(done),
@@ -139,7 +139,8 @@ void Trainer::step(const LoadedStep& loaded) {
   report.tokens_per_second = static_cast<double>(tokens) / elapsed.count();
   report.model_tflops = flops / elapsed.count() * 1e-12;
   report.fraction_of_peak = flops / elapsed.count() / p.peak_flops;
-  report.peak_memory_bytes = static_cast<std::int64_t>(allocator(kCpu).stats().peak_bytes);
+  report.peak_memory_bytes =
+      static_cast<std::int64_t>(allocator(p.model->parameters().device()).stats().peak_bytes);
   if (p.trace != nullptr) {
     p.trace->span(fmt::format("step {}", number), "steps", start, std::chrono::steady_clock::now());
     p.trace->span("backward", "backward", p.step->backward_times().begin,

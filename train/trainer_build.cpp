@@ -105,10 +105,11 @@ void Trainer::build_model() {
   p.health = std::make_unique<HealthMonitor>(recipe_.monitor);
   const ForwardCost cost = p.model->cost(p.plan.tokens_per_sample);
   p.flops_per_token = 3.0 * cost.matmul_flops_per_token + 3.5 * cost.attention_flops_per_token;
-  p.peak_flops = communicator_.all_reduce(measure_gemm_peak(p.model->parameters().compute_dtype()),
-                                          ReduceOp::kSum, "peak");
+  p.peak_flops = communicator_.all_reduce(
+      measure_gemm_peak(p.model->parameters().compute_dtype(), p.model->parameters().device()),
+      ReduceOp::kSum, "peak");
   // The measurement is no part of the run's memory.
-  allocator(kCpu).reset_peak();
+  allocator(p.model->parameters().device()).reset_peak();
 }
 
 void Trainer::resume() {

@@ -33,7 +33,8 @@ Checkpoint make_checkpoint(const Recipe& recipe,
   }
   checkpoint.aliases = parameters.aliases();
   for (Parameter& parameter : parameters.parameters()) {
-    checkpoint.tensors.push_back({parameter.path(), TensorRole::kParameter, parameter.master()});
+    checkpoint.tensors.push_back(
+        {parameter.path(), TensorRole::kParameter, parameter.master().to(kCpu)});
   }
   // Moments by parameter, not as flat buffers: another layout (padding, order) still reads them.
   for (const OptimizerState& state : optimizer.state()) {
@@ -41,7 +42,7 @@ Checkpoint make_checkpoint(const Recipe& recipe,
       const Tensor part =
           state.values.slice(0, parameter.offset(), parameter.offset() + parameter.numel());
       checkpoint.tensors.push_back({state.name + "/" + parameter.path(), TensorRole::kOptimizer,
-                                    part.reshape(parameter.shape())});
+                                    part.reshape(parameter.shape()).to(kCpu)});
     }
   }
   return checkpoint;

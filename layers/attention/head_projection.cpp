@@ -49,7 +49,8 @@ Variable HeadProjection::bias() const {
     const std::int64_t count = i == 0 ? heads_.query : heads_.key;
     parts.push_back(biases_[i] != nullptr
                         ? biases_[i]->variable()
-                        : Variable(Tensor::zeros({count * heads_.dim}, weight_->master().dtype())));
+                        : Variable(Tensor::zeros({count * heads_.dim}, weight_->master().dtype(),
+                                                 weight_->master().device())));
   }
   return concat(parts, 0);
 }

@@ -46,6 +46,7 @@ class HeadProjection {
   [[nodiscard]] HeadProjections forward(const Variable& x_BTM) const;
   [[nodiscard]] Parameter& weight() const { return *weight_; }
   [[nodiscard]] Dtype compute_dtype() const { return weight_->value().dtype(); }
+  [[nodiscard]] Device device() const { return weight_->value().device(); }
 
  private:
   [[nodiscard]] Variable bias() const;

@@ -10,9 +10,10 @@ KeyValueCache::KeyValueCache(std::int64_t batch,
                              std::int64_t capacity,
                              std::int64_t heads,
                              std::int64_t head_dim,
-                             Dtype dtype)
-    : keys_(Tensor::empty({batch, capacity, heads, head_dim}, dtype)),
-      values_(Tensor::empty({batch, capacity, heads, head_dim}, dtype)) {}
+                             Dtype dtype,
+                             Device device)
+    : keys_(Tensor::empty({batch, capacity, heads, head_dim}, dtype, device)),
+      values_(Tensor::empty({batch, capacity, heads, head_dim}, dtype, device)) {}
 
 void KeyValueCache::append(const Tensor& k_BTGD, const Tensor& v_BTGD) {
   const std::int64_t end = length_ + k_BTGD.size(1);

@@ -16,7 +16,8 @@ class KeyValueCache final : public MixerState {
                 std::int64_t capacity,
                 std::int64_t heads,
                 std::int64_t head_dim,
-                Dtype dtype);
+                Dtype dtype,
+                Device device);
   [[nodiscard]] std::int64_t length() const override { return length_; }
   /// Errors: ShapeError when the capacity is exceeded.
   void append(const Tensor& k_BTGD, const Tensor& v_BTGD);

@@ -111,7 +111,7 @@ class SoftmaxAttention final : public SequenceMixer {
 
   std::unique_ptr<MixerState> make_state(std::int64_t batch, std::int64_t capacity) const override {
     return std::make_unique<KeyValueCache>(batch, capacity, heads_.key, heads_.dim,
-                                           qkv_.compute_dtype());
+                                           qkv_.compute_dtype(), qkv_.device());
   }
 
   std::int64_t entropy_heads() const override { return heads_.query; }

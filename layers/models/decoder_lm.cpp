@@ -28,7 +28,7 @@ Tensor positions_from(std::int64_t first, std::int64_t batch, std::int64_t count
 }  // namespace
 
 DecoderLm::DecoderLm(const DecoderLmConfig& config, const ModelContext& context)
-    : store_(context.compute, context.master),
+    : store_(context.compute, context.master, context.device),
       vocab_size_(config.vocab_size.value_or(context.vocab_size)),
       context_length_(config.context_length.value_or(context.context_length)),
       dropout_(config.dropout) {
@@ -107,7 +107,8 @@ void DecoderLm::reach(std::int64_t count) {
   rope_positions_ = std::max({count, context_length_, 2 * rope_positions_});
   for (Layer& layer : layers_) {
     if (layer.position != nullptr) {
-      layer.rope = layer.position->table(layer.head_dim, rope_positions_, store_.master().dtype());
+      layer.rope = layer.position->table(layer.head_dim, rope_positions_, store_.master().dtype())
+                       .to(store_.device());
     }
   }
 }
@@ -180,7 +181,8 @@ Variable DecoderLm::hidden(const Batch& batch, const ForwardOptions& options) {
   return final_norm_->forward(x);
 }
 
-ForwardLoss DecoderLm::forward_loss(const Batch& batch, const ForwardOptions& options) {
+ForwardLoss DecoderLm::forward_loss(const Batch& given, const ForwardOptions& options) {
+  const Batch batch = given.to(store_.device());
   const LmHeadCrossEntropy loss =
       lm_head_cross_entropy(hidden(batch, options), head_->variable(), batch.targets_BT);
   return {.loss_sum = loss.loss_sum, .token_loss_N = loss.token_loss_N};
@@ -224,7 +226,8 @@ Tensor DecoderLm::logits(const Tensor& tokens_BT) {
   Batch batch;
   batch.inputs_BT = tokens_BT;
   batch.positions_BT = positions_from(0, tokens_BT.size(0), tokens_BT.size(1));
-  return head_logits(hidden(batch, {.phase = Phase::kEvaluate}).value());
+  batch = batch.to(store_.device());
+  return head_logits(hidden(batch, {.phase = Phase::kEvaluate}).value()).to(kCpu);
 }
 
 namespace {
@@ -256,16 +259,17 @@ Tensor DecoderLm::next_logits(const Tensor& tokens_BT, GenerationState& state) {
   const std::int64_t length = state.length();
   const std::int64_t count = tokens_BT.size(1);
   reach(length + count);
-  SequenceContext context{.phase = Phase::kGenerate,
-                          .positions_BT = positions_from(length, tokens_BT.size(0), count)};
-  Variable x = embed(tokens_BT, context);
+  SequenceContext context{
+      .phase = Phase::kGenerate,
+      .positions_BT = positions_from(length, tokens_BT.size(0), count).to(store_.device())};
+  Variable x = embed(tokens_BT.to(store_.device()), context);
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     context.layer = static_cast<std::int64_t>(i);
     context.rope = layers_[i].rope;
     x = layers_[i].block->forward(x, context, &mixers.mixer(i));
   }
   const Tensor last = x.value().slice(1, count - 1, count).contiguous();
-  return head_logits(final_norm_->forward(Variable(last)).value()).select(1, 0);
+  return head_logits(final_norm_->forward(Variable(last)).value()).select(1, 0).to(kCpu);
 }
 
 CLS_REGISTER(Model, "decoder_lm", DecoderLm, DecoderLmConfig);

@@ -98,6 +98,7 @@ struct ModelContext {
   std::uint64_t seed = 0;
   Dtype compute = Dtype::kF32;
   Dtype master = Dtype::kF32;
+  Device device = kCpu;
 };
 
 /// What a recipe can be checked against before a model is made. Configs say it: `ModelFacts facts(const ModelContext&) const`.

@@ -61,7 +61,7 @@ StepBenchmark benchmark_step(const Recipe& original, const StepBenchmarkOptions&
 
   constexpr std::int64_t kWarmUp = 2;
   std::vector<double> seconds;
-  allocator(kCpu).reset_peak();
+  allocator(store.device()).reset_peak();
   for (std::int64_t number = 1; number <= kWarmUp + options.steps; ++number) {
     entropy.reset();
     const auto start = std::chrono::steady_clock::now();
@@ -79,7 +79,8 @@ StepBenchmark benchmark_step(const Recipe& original, const StepBenchmarkOptions&
   const ForwardCost cost = model->cost(result.context_length);
   result.flops = static_cast<double>(result.rows * result.context_length) *
                  (3.0 * cost.matmul_flops_per_token + 3.5 * cost.attention_flops_per_token);
-  result.peak_memory_bytes = static_cast<std::int64_t>(allocator(kCpu).stats().peak_bytes);
+  result.peak_memory_bytes =
+      static_cast<std::int64_t>(allocator(store.device()).stats().peak_bytes);
   result.peak_resident_bytes = peak_resident_bytes();
   return result;
 }

@@ -34,38 +34,40 @@ void EntropyTotals::add(const Telemetry& telemetry) {
     CLS_CHECK(heads == heads_per_layer_.at(layer), InternalError, "layer ", layer, " reports ",
               heads, " heads, not ", heads_per_layer_[layer]);
     std::vector<double> log_outcomes;
-    const Tensor outcomes = observation.outcomes_BT.contiguous();
+    const Tensor outcomes = observation.outcomes_BT.to(kCpu).contiguous();
+    const Tensor entropies = observation.entropy_BHT.value().to(kCpu);
+    const Tensor max_logits = observation.max_logit_BH.to(kCpu);
     for (const std::int32_t count : outcomes.span<std::int32_t>()) {
       log_outcomes.push_back(count > 0 ? std::log(static_cast<double>(count)) : -1.0);
     }
     for (std::int64_t h = 0; h < heads; ++h) {
-      add_head(first_head_[layer] + h, observation, h, log_outcomes);
+      add_head(first_head_[layer] + h, entropies.select(1, h), max_logits.select(1, h),
+               log_outcomes);
     }
   }
 }
 
 void EntropyTotals::add_head(std::int64_t head,
-                             const AttentionObservation& observation,
-                             std::int64_t h,
+                             const Tensor& entropy,
+                             const Tensor& max_logit,
                              const std::vector<double>& log_outcomes) {
-  const Tensor entropy_BT =
-      observation.entropy_BHT.value().select(1, h).to(Dtype::kF64).contiguous();
+  const Tensor entropy_BT = entropy.to(Dtype::kF64).contiguous();
   const auto entropies = entropy_BT.span<double>();
-  double entropy = 0;
+  double sum = 0;
   double attainable = 0;
   double rows = 0;
   for (std::size_t i = 0; i < entropies.size(); ++i) {
     if (log_outcomes[i] >= 0) {
-      entropy += entropies[i];
+      sum += entropies[i];
       attainable += log_outcomes[i];
       rows += 1;
     }
   }
   double* sums = sums_.data<double>() + 3 * head;
-  sums[0] += entropy;
+  sums[0] += sum;
   sums[1] += attainable;
   sums[2] += rows;
-  const Tensor logits = observation.max_logit_BH.select(1, h).to(Dtype::kF64).contiguous();
+  const Tensor logits = max_logit.to(Dtype::kF64).contiguous();
   for (const double logit : logits.span<double>()) {
     double& highest = max_logits_.data<double>()[head];
     highest = std::max(highest, logit);

@@ -34,8 +34,8 @@ class EntropyTotals {
 
  private:
   void add_head(std::int64_t head,
-                const AttentionObservation& observation,
-                std::int64_t h,
+                const Tensor& entropy,
+                const Tensor& max_logit,
                 const std::vector<double>& log_outcomes);
 
   std::vector<std::int64_t> heads_per_layer_;

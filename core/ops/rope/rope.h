@@ -11,6 +11,10 @@ namespace clausius::ops {
 struct RopeTable {
   Tensor cos;
   Tensor sin;
+
+  [[nodiscard]] RopeTable to(Device device) const {
+    return {.cos = cos.to(device), .sin = sin.to(device)};
+  }
 };
 
 /// Errors:  ShapeError when head_dim is odd; ConfigError when theta is not positive.
