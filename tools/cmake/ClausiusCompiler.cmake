@@ -15,8 +15,7 @@ if(CLAUSIUS_ASSERTS)
   target_compile_definitions(clausius_compiler INTERFACE CLS_ENABLE_ASSERTS)
 endif()
 if(CLAUSIUS_SANITIZE)
-  target_compile_options(clausius_compiler INTERFACE -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
-    -O1 -g1)  # of what the sanitizers add, the optimiser gains little and takes half the build
+  target_compile_options(clausius_compiler INTERFACE -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
   target_link_options(clausius_compiler INTERFACE -fsanitize=address,undefined)
   # Under the sanitizers GCC 12 takes the unused member of a std::variant for an uninitialised one.
   target_compile_options(clausius_compiler INTERFACE $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
