@@ -22,6 +22,12 @@ MaxTable& max_kernels() {
   return table;
 }
 
+MaxBackwardTable& max_backward_kernels() {
+  static MaxBackwardTable table("max_backward", max_backward_reference<double>,
+                                max_backward_reference<float>);
+  return table;
+}
+
 namespace {
 
 using Reduced = std::array<bool, kMaxRank>;
@@ -180,23 +186,12 @@ Tensor max_backward(const Tensor& dy, const Tensor& index, const Tensor& x, int 
   CLS_CHECK(dy.shape() == reduced_shape(x, reduced, false) && index.shape() == dy.shape(),
             ShapeError, "max_backward: dy is ", dy.shape(), " and index ", index.shape(), " for x ",
             x.shape());
-  Tensor dx = Tensor::zeros(x.shape(), dy.dtype(), x.device());
+  Tensor dx = Tensor::empty(x.shape(), dy.dtype(), x.device());
   if (x.numel() > 0) {
-    const Tensor dx_ONI = outer_reduced_inner(dx, reduced);
-    const std::int64_t inner = dx_ONI.size(2);
-    const Tensor gradient = dy.contiguous();
-    const Tensor where = index.contiguous();
-    const auto scatter = [&]<class T>(T* out) {
-      for (std::int64_t i = 0; i < dy.numel(); ++i) {
-        const std::int64_t n = where.data<std::int64_t>()[i];
-        out[((i / inner) * x.size(axis) + n) * inner + i % inner] = gradient.data<T>()[i];
-      }
-    };
-    if (dy.dtype() == Dtype::kF64) {
-      scatter(dx.data<double>());
-    } else {
-      scatter(dx.data<float>());
-    }
+    Tensor dx_ONI = outer_reduced_inner(dx, reduced);
+    const Shape shape_OI{dx_ONI.size(0), dx_ONI.size(2)};
+    max_backward_kernels().run(x.device(), dy.dtype(), dy.contiguous().reshape(shape_OI),
+                               index.contiguous().reshape(shape_OI), dx_ONI);
   }
   return dx.to(x.dtype());
 }

@@ -50,5 +50,8 @@ SumTable& sum_kernels();
 /// x [O, N, I] dense -> value and index [O, I].
 using MaxTable = KernelTable<void(const Tensor& x, Tensor& value, Tensor& index)>;
 MaxTable& max_kernels();
+/// dy and index [O, I] -> dx [O, N, I], dense and of dy's type (f32 or f64), every element written.
+using MaxBackwardTable = KernelTable<void(const Tensor& dy, const Tensor& index, Tensor& dx)>;
+MaxBackwardTable& max_backward_kernels();
 
 }  // namespace clausius::ops

@@ -42,4 +42,17 @@ void max_reference(const Tensor& x, Tensor& value, Tensor& index) {
   }
 }
 
+template <class T>
+void max_backward_reference(const Tensor& dy, const Tensor& index, Tensor& dx) {
+  const View<const T, 2> gradient(dy);
+  const View<const std::int64_t, 2> where(index);
+  const View<T, 3> out(dx);
+  dx.fill(0);
+  for (std::int64_t o = 0; o < dx.size(0); ++o) {
+    for (std::int64_t i = 0; i < dx.size(2); ++i) {
+      out(o, where(o, i), i) = gradient(o, i);
+    }
+  }
+}
+
 }  // namespace clausius::ops
