@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Stands in for cuBLASLt where the device is emulated: plain loops, f32 sums.
+// Stands in for cuBLASLt where the device is emulated: plain loops, f32 sums of tiles as a library has them.
+#include <algorithm>
+
 #include "core/cuda/gemm_problem.h"
 
 namespace clausius::cuda {
 namespace {
+
+constexpr std::int64_t kTile = 64;
 
 template <class T>
 struct Matrix {
@@ -24,8 +28,12 @@ void multiply(const GemmProblem& problem, const GemmPointers& pointers, float al
     for (std::int64_t row = 0; row < problem.m; ++row) {
       for (std::int64_t column = 0; column < problem.n; ++column) {
         float sum = 0;
-        for (std::int64_t k = 0; k < problem.k; ++k) {
-          sum += static_cast<float>(a(row, k)) * static_cast<float>(b(k, column));
+        for (std::int64_t begin = 0; begin < problem.k; begin += kTile) {
+          float part = 0;
+          for (std::int64_t k = begin; k < std::min(problem.k, begin + kTile); ++k) {
+            part += static_cast<float>(a(row, k)) * static_cast<float>(b(k, column));
+          }
+          sum += part;
         }
         sum *= alpha;
         if (problem.bias) {
