@@ -3,16 +3,15 @@
 #include "autograd/rules/lm_head_cross_entropy.h"
 
 #include "autograd/tape.h"
-#include "core/ops/axpby/axpby.h"
 #include "core/ops/lm_head_cross_entropy/lm_head_cross_entropy.h"
 
 namespace clausius {
 namespace {
 
-void give_scaled(Backward& b, int input, double scale, const Tensor& unit_gradient) {
+void give_scaled(Backward& b, int input, const Tensor& unit_gradient) {
   if (b.needs(input)) {
     Destination into = b.destination(input);
-    ops::axpby(scale, unit_gradient, into.accumulate ? 1.0 : 0.0, into.tensor);
+    ops::lm_head_cross_entropy_backward(b.dy(), unit_gradient, into.tensor, into.accumulate);
   }
 }
 
@@ -23,13 +22,14 @@ LmHeadCrossEntropy lm_head_cross_entropy(const Variable& x,
                                          const Variable& weight_VM,
                                          const Tensor& targets,
                                          const Tensor& token_weights) {
-  ops::LmHeadLoss loss =
-      ops::lm_head_cross_entropy(x.value(), weight_VM.value(), targets, token_weights,
-                                 {.dx = x.tracked(), .dweight = weight_VM.tracked()});
+  ops::LmHeadLoss loss = ops::lm_head_cross_entropy(
+      x.value(), weight_VM.value(), targets, token_weights,
+      {.dx = x.tracked(),
+       .dweight = weight_VM.tracked(),
+       .chunk_bytes = ops::lm_head_chunk_bytes(x.value().device().kind)});
   const auto backward = [dx = loss.dx, dweight = loss.dweight_VM](Backward& b) {
-    const double scale = b.dy().item();
-    give_scaled(b, 0, scale, dx);
-    give_scaled(b, 1, scale, dweight);
+    give_scaled(b, 0, dx);
+    give_scaled(b, 1, dweight);
   };
   return {.loss_sum = record("lm_head_cross_entropy", loss.loss_sum.to(loss.lse_N.dtype()),
                              {x, weight_VM}, backward),

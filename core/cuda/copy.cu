@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One thread an element, in the order of the destination: rows that are dense on both sides coalesce.
 #include <array>
+#include <cstring>
 #include <type_traits>
 
 #include "core/cuda/copy.cuh"
@@ -75,6 +76,44 @@ __global__ void copy_kernel(CopyPlan plan, const From* source, To* destination) 
   }
 }
 
+// Sixteen bytes a thread; the last elements one by one.
+template <class T>
+__global__ void fill_dense_kernel(std::int64_t n, uint4 values, T value, T* destination) {
+  constexpr std::int64_t kElements = sizeof(uint4) / sizeof(T);
+  const std::int64_t vectors = n / kElements;
+  for (std::int64_t i = global_index(); i < vectors; i += global_threads()) {
+    reinterpret_cast<uint4*>(destination)[i] = values;
+  }
+  for (std::int64_t i = vectors * kElements + global_index(); i < n; i += global_threads()) {
+    destination[i] = value;
+  }
+}
+
+template <class T>
+void fill_dense(Tensor& destination, T value) {
+  constexpr std::size_t kElements = sizeof(uint4) / sizeof(T);
+  std::array<T, kElements> repeated;
+  repeated.fill(value);
+  uint4 values;
+  std::memcpy(&values, repeated.data(), sizeof values);
+  const std::int64_t n = destination.numel();
+  launch(fill_dense_kernel<T>, grid_over(div_ceil<std::int64_t>(n, kElements)), n, values, value,
+         destination.data<T>());
+}
+
+template <class T>
+__global__ void fill_kernel(CopyPlan plan, T value, T* destination) {
+  for (std::int64_t i = global_index(); i < plan.numel; i += global_threads()) {
+    std::int64_t rest = i;
+    std::int64_t to = 0;
+    for (int axis = plan.axes - 1; axis >= 0; --axis) {
+      to += rest % plan.size[axis] * plan.to[axis];
+      rest /= plan.size[axis];
+    }
+    destination[to] = value;
+  }
+}
+
 template <class Fn>
 void with_type(Dtype dtype, const Fn& fn) {
   switch (dtype) {
@@ -108,10 +147,16 @@ void copy(const Tensor& source, Tensor& destination) {
 }
 
 void fill(Tensor& destination, double value) {
-  Tensor one = Tensor::empty({}, destination.dtype());
-  one.fill(value);
-  const Tensor there = one.to(destination.device());
-  copy(there.expand(destination.shape()), destination);
+  const CopyPlan plan = plan_of(destination, destination);
+  with_type(destination.dtype(), [&](auto type) {
+    using T = decltype(type);
+    const bool aligned = reinterpret_cast<std::uintptr_t>(destination.raw()) % sizeof(uint4) == 0;
+    if (destination.is_contiguous() && aligned) {
+      return fill_dense(destination, static_cast<T>(value));
+    }
+    launch(fill_kernel<T>, grid_over(plan.numel), plan, static_cast<T>(value),
+           destination.data<T>());
+  });
 }
 
 }  // namespace clausius::cuda

@@ -2,9 +2,12 @@
 // embedding: case table, accumulation, ids outside the vocabulary, independence of threads.
 #include "core/ops/embedding/embedding.h"
 
+#include <cmath>
+
 #include <gtest/gtest.h>
 
 #include "autograd/rules/embedding.h"
+#include "core/device_backend.h"
 #include "core/parallel.h"
 #include "core/random.h"
 #include "tests/support/op_case.h"
@@ -98,6 +101,25 @@ TEST(Embedding, AnIdOutsideTheVocabularyIsNamed) {
           << error.what();
     }
   }
+}
+
+// On a device nothing can be refused without waiting for it.
+TEST(CudaEmbedding, AnIdOutsideTheVocabularyGivesNan) {
+  if (cuda_backend() == nullptr) {
+    GTEST_SKIP() << "no CUDA device";
+  }
+  const Tensor ids = Tensor::from(std::vector<std::int32_t>{0, 5, 1, -1, 0}, {5}).to(kCuda);
+  const Tensor table = Tensor::full({5, 2}, 3.0, Dtype::kF32, kCuda);
+  const Tensor y = ops::embedding(ids, table).to(kCpu);
+  Tensor dtable = Tensor::empty({5, 2}, Dtype::kF32, kCuda);
+  ops::embedding_backward(Tensor::full({5, 2}, 1.0, Dtype::kF32, kCuda), ids, dtable, false);
+  const Tensor sums = dtable.to(kCpu);
+  for (const std::size_t row : {0, 2, 4}) {
+    EXPECT_EQ(y.span<float>()[2 * row], 3.0F);
+  }
+  EXPECT_TRUE(std::isnan(y.span<float>()[2]) && std::isnan(y.span<float>()[7]));
+  EXPECT_EQ(std::vector<float>(sums.span<float>().begin(), sums.span<float>().end()),
+            (std::vector<float>{2, 2, 1, 1, 0, 0, 0, 0, 0, 0}));
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 
 #include "autograd/rules/lm_head_cross_entropy.h"
 #include "core/allocator.h"
+#include "core/device_backend.h"
 #include "tests/support/op_case.h"
 #include "tests/support/random_tensor.h"
 
@@ -110,19 +111,42 @@ TEST(LmHeadCrossEntropy, LossIsTheSameWithAndWithoutGradients) {
   test::expect_bits_equal(plain.token_loss_N, full.token_loss_N, "token loss");
 }
 
+void check_chunks(const Inputs& in, const ops::LmHeadOptions& options, Device device) {
+  const Dtype dtype = in.x.dtype();
+  const std::int64_t tokens = in.x.size(0);
+  const std::int64_t vocabulary = in.weight.size(0);
+  const ops::LmHeadLoss got = ops::lm_head_cross_entropy(in.x.to(device), in.weight.to(device),
+                                                         in.targets.to(device), {}, options);
+  const ops::LmHeadLoss want = ops::lm_head_cross_entropy(
+      in.x.to(Dtype::kF64), in.weight.to(Dtype::kF64), in.targets, {}, options);
+  const double limit = test::tolerance(Dtype::kF32, vocabulary);
+  test::expect_close(got.loss_sum.to(kCpu), want.loss_sum, limit, "loss sum");
+  test::expect_close(got.token_loss_N.to(kCpu), want.token_loss_N, limit, "token loss");
+  test::expect_close(got.lse_N.to(kCpu), want.lse_N, limit, "lse");
+  test::expect_close(got.dx.to(kCpu), want.dx, test::tolerance(dtype, vocabulary, 2), "dx");
+  test::expect_close(got.dweight_VM.to(kCpu), want.dweight_VM, test::tolerance(dtype, tokens, 2),
+                     "dweight");
+}
+
+// 7 rows of logits a chunk.
+constexpr ops::LmHeadOptions kManyChunks{
+    .dx = true, .dweight = true, .chunk_bytes = 7 * 67 * 4 + 3};
+
 TEST(LmHeadCrossEntropy, ManyChunksEqualTheReference) {
   for (const Dtype dtype : {Dtype::kF32, Dtype::kBf16}) {
-    const Inputs in = inputs(53, 9, 67, dtype);
-    // 7 rows of logits a chunk.
-    const ops::LmHeadOptions options{.dx = true, .dweight = true, .chunk_bytes = 7 * 67 * 4 + 3};
-    const ops::LmHeadLoss got =
-        ops::lm_head_cross_entropy(in.x, in.weight, in.targets, {}, options);
-    const ops::LmHeadLoss want = ops::lm_head_cross_entropy(
-        in.x.to(Dtype::kF64), in.weight.to(Dtype::kF64), in.targets, {}, options);
-    test::expect_close(got.loss_sum, want.loss_sum, test::tolerance(Dtype::kF32, 67), "loss sum");
-    test::expect_close(got.lse_N, want.lse_N, test::tolerance(Dtype::kF32, 67), "lse");
-    test::expect_close(got.dx, want.dx, test::tolerance(dtype, 67, 2), "dx");
-    test::expect_close(got.dweight_VM, want.dweight_VM, test::tolerance(dtype, 53, 2), "dweight");
+    check_chunks(inputs(53, 9, 67, dtype), kManyChunks, kCpu);
+  }
+}
+
+TEST(CudaLmHeadCrossEntropy, ManyChunksAndLongRowsEqualTheReference) {
+  if (cuda_backend() == nullptr) {
+    GTEST_SKIP() << "no CUDA device";
+  }
+  for (const Dtype dtype : {Dtype::kF32, Dtype::kBf16}) {
+    const PoisonFreshMemory poison;
+    check_chunks(inputs(53, 9, 67, dtype), kManyChunks, kCuda);
+    // Several vectors of logits a thread.
+    check_chunks(inputs(3, 5, 50257, dtype), {.dx = true, .dweight = true}, kCuda);
   }
 }
 

@@ -11,6 +11,7 @@
 
 #include "autograd/rules/matmul.h"
 #include "core/allocator.h"
+#include "core/device_backend.h"
 #include "core/ops/matmul/gemm.h"
 #include "tests/support/op_case.h"
 #include "tests/support/random_tensor.h"
@@ -31,9 +32,9 @@ struct Case {
 };
 
 // A tensor of this shape and type with the memory of its transpose.
-Tensor stored(const Tensor& values, Dtype dtype, bool transposed) {
-  return transposed ? values.transpose(-1, -2).contiguous().to(dtype).transpose(-1, -2)
-                    : values.to(dtype);
+Tensor stored(const Tensor& values, Dtype dtype, bool transposed, Device device = kCpu) {
+  return transposed ? values.transpose(-1, -2).contiguous().to(dtype).to(device).transpose(-1, -2)
+                    : values.to(dtype).to(device);
 }
 
 // |error| <= this for a sum of `length` products of bounded size `bound`, rounded to `out`.
@@ -65,28 +66,28 @@ Tensor magnitude(const Tensor& x) {
   return y;
 }
 
-void check(const Case& row, Dtype in, Dtype out, Layout layout) {
-  const std::string what =
-      concat("a ", row.a, " b ", row.b, ' ', in, "->", out, " alpha ", row.alpha, " accumulate ",
-             row.accumulate, " transposes ", layout.transpose_a, layout.transpose_b);
+void check(const Case& row, Dtype in, Dtype out, Layout layout, Device device) {
+  const std::string what = concat("a ", row.a, " b ", row.b, ' ', in, "->", out, " alpha ",
+                                  row.alpha, " accumulate ", row.accumulate, " transposes ",
+                                  layout.transpose_a, layout.transpose_b, " on ", device);
   const PoisonFreshMemory poison;
-  const Tensor a = stored(test::random_normal(row.a, "a"), in, layout.transpose_a);
-  const Tensor b = stored(test::random_normal(row.b, "b"), in, layout.transpose_b);
-  const Tensor a_f64 = a.contiguous().to(Dtype::kF64);
-  const Tensor b_f64 = b.contiguous().to(Dtype::kF64);
+  const Tensor a = stored(test::random_normal(row.a, "a"), in, layout.transpose_a, device);
+  const Tensor b = stored(test::random_normal(row.b, "b"), in, layout.transpose_b, device);
+  const Tensor a_f64 = a.to(kCpu).contiguous().to(Dtype::kF64);
+  const Tensor b_f64 = b.to(kCpu).contiguous().to(Dtype::kF64);
   Tensor want = ops::matmul(a_f64, b_f64, row.alpha);
   Tensor bound = ops::matmul(magnitude(a_f64), magnitude(b_f64), std::abs(row.alpha));
-  Tensor got = Tensor::empty(want.shape(), out);
+  Tensor got = Tensor::empty(want.shape(), out, device);
   if (row.accumulate) {
     got.copy_from(test::random_normal(want.shape(), "before").to(out));
-    const Tensor before = got.to(Dtype::kF64);
+    const Tensor before = got.to(kCpu).to(Dtype::kF64);
     for (std::size_t i = 0; i < before.span<double>().size(); ++i) {
       want.span<double>()[i] += before.span<double>()[i];
       bound.span<double>()[i] += std::abs(before.span<double>()[i]);
     }
   }
   ops::matmul(a, b, got, row.alpha, row.accumulate);
-  expect_close(got, want, bound, static_cast<double>(row.a[-1]), what);
+  expect_close(got.to(kCpu), want, bound, static_cast<double>(row.a[-1]), what);
 }
 
 const std::vector<Case>& cases() {
@@ -108,17 +109,28 @@ const std::vector<Case>& cases() {
   return rows;
 }
 
-TEST(Matmul, EqualsReference) {
+void check_all(Device device) {
   const std::vector<std::pair<Dtype, Dtype>> types = {
       {Dtype::kF32, Dtype::kF32}, {Dtype::kBf16, Dtype::kBf16}, {Dtype::kBf16, Dtype::kF32}};
   for (const Case& row : cases()) {
     for (const auto& [in, out] : types) {
       for (const Layout layout :
            {Layout{false, false}, Layout{true, false}, Layout{false, true}, Layout{true, true}}) {
-        check(row, in, out, layout);
+        check(row, in, out, layout, device);
       }
     }
   }
+}
+
+TEST(Matmul, EqualsReference) {
+  check_all(kCpu);
+}
+
+TEST(CudaMatmul, EqualsReference) {
+  if (cuda_backend() == nullptr) {
+    GTEST_SKIP() << "no CUDA device";
+  }
+  check_all(kCuda);
 }
 
 test::OpCase row(const std::string& name, const Shape& a, const Shape& b, double alpha = 1.0) {
@@ -138,26 +150,38 @@ CLS_OP_CASES(matmul,
               row("repeated_leading_one", {1, 4, 5}, {3, 5, 2}), row("no_rows", {0, 5}, {5, 2}),
               row("no_inner", {3, 0}, {0, 2})});
 
-TEST(Matmul, StridedOperandsAndOutput) {
-  const Tensor wide_a = test::random_normal({20, 3, 40}, "wide a").to(Dtype::kF32);
-  const Tensor wide_b = test::random_normal({40, 50}, "wide b").to(Dtype::kF32);
+void check_strided(Device device) {
+  const Tensor wide_a = test::random_normal({20, 3, 40}, "wide a").to(Dtype::kF32).to(device);
+  const Tensor wide_b = test::random_normal({40, 50}, "wide b").to(Dtype::kF32).to(device);
   const Tensor a = wide_a.select(1, 1).slice(1, 3, 36);  // rows 120 apart
   const Tensor b = wide_b.slice(0, 0, 33).slice(1, 1, 12);
-  const Tensor want = ops::matmul(a.contiguous(), b.contiguous());
+  const Tensor want = ops::matmul(a.to(kCpu).contiguous(), b.to(kCpu).contiguous());
   for (const bool transposed : {false, true}) {
-    Tensor whole = Tensor::full({30, 30}, 7.0, Dtype::kF32);
+    Tensor whole = Tensor::full({30, 30}, 7.0, Dtype::kF32, device);
     Tensor out = transposed ? whole.slice(0, 2, 13).slice(1, 4, 24).transpose(0, 1)
                             : whole.slice(0, 2, 22).slice(1, 4, 15);
     ops::matmul(a, b, out);
-    const Tensor got = out.contiguous();
+    const Tensor got = out.to(kCpu).contiguous();
     for (std::size_t i = 0; i < 220; ++i) {
       EXPECT_NEAR(got.span<float>()[i], want.span<float>()[i], 1e-4);
     }
     out.fill(7.0);
-    for (const float value : whole.span<float>()) {
+    const Tensor filled = whole.to(kCpu);
+    for (const float value : filled.span<float>()) {
       ASSERT_EQ(value, 7.0F) << "written outside the output view";
     }
   }
+}
+
+TEST(Matmul, StridedOperandsAndOutput) {
+  check_strided(kCpu);
+}
+
+TEST(CudaMatmul, StridedOperandsAndOutput) {
+  if (cuda_backend() == nullptr) {
+    GTEST_SKIP() << "no CUDA device";
+  }
+  check_strided(kCuda);
 }
 
 TEST(Matmul, PortablePathEqualsOneDnn) {
@@ -182,14 +206,26 @@ TEST(Matmul, PortablePathEqualsOneDnn) {
 
 // Heads of one fused projection, [B, T, H, D] seen as [B, H, T, D], times their transpose: nothing
 // merges.
-TEST(Matmul, BatchesOfViews) {
-  const Tensor fused = test::random_normal({2, 9, 3, 5}, "fused").to(Dtype::kF32);
+void check_batches_of_views(Device device) {
+  const Tensor fused = test::random_normal({2, 9, 3, 5}, "fused").to(Dtype::kF32).to(device);
   const Tensor q = fused.transpose(1, 2);
-  const Tensor scores = ops::matmul(q, q.transpose(-1, -2));
-  const Tensor want = ops::matmul(q.contiguous(), q.contiguous().transpose(-1, -2).contiguous());
+  const Tensor scores = ops::matmul(q, q.transpose(-1, -2)).to(kCpu);
+  const Tensor dense = q.to(kCpu).contiguous();
+  const Tensor want = ops::matmul(dense, dense.transpose(-1, -2).contiguous());
   for (std::size_t i = 0; i < want.span<float>().size(); ++i) {
     EXPECT_NEAR(scores.span<float>()[i], want.span<float>()[i], 1e-5);
   }
+}
+
+TEST(Matmul, BatchesOfViews) {
+  check_batches_of_views(kCpu);
+}
+
+TEST(CudaMatmul, BatchesOfViews) {
+  if (cuda_backend() == nullptr) {
+    GTEST_SKIP() << "no CUDA device";
+  }
+  check_batches_of_views(kCuda);
 }
 
 TEST(Matmul, EmptySizes) {

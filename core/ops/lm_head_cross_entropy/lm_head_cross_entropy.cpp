@@ -9,6 +9,7 @@
 
 #include "core/checked.h"
 #include "core/dry_run.h"
+#include "core/ops/axpby/axpby.h"
 #include "core/ops/lm_head_cross_entropy/lm_head_cross_entropy_reference.h"
 #include "core/ops/matmul/as_matrix.h"
 
@@ -23,6 +24,28 @@ void check_targets(const Tensor& targets_N, std::int64_t vocabulary) {
               "[lm_head_cross_entropy] target ", target, " at position ", n, "; expected 0 .. ",
               vocabulary - 1, " or ", kIgnoredTarget, " to ignore the token");
   }
+}
+
+#ifdef CLS_ENABLE_ASSERTS
+constexpr bool kCheckOnDevices = true;
+#else
+constexpr bool kCheckOnDevices = false;
+#endif
+
+// The targets as a dense list where x is. Reading them from a device would wait for all the work on it.
+Tensor checked_targets(const Tensor& targets, std::int64_t vocabulary, Device device) {
+  const Tensor targets_N = targets.contiguous().reshape({targets.numel()});
+  if (targets.device() == kCpu || kCheckOnDevices) {
+    check_targets(targets_N.to(kCpu), vocabulary);
+  }
+  return targets_N.to(device);
+}
+
+void scale_unit_gradient(const Tensor& dy,
+                         const Tensor& unit_gradient,
+                         Tensor& gradient,
+                         bool accumulate) {
+  axpby(dy.item(), unit_gradient, accumulate ? 1.0 : 0.0, gradient);
 }
 
 Shape leading(const Tensor& x) {
@@ -88,10 +111,9 @@ LmHeadLoss lm_head_cross_entropy(const Tensor& x,
   check_operands(x, weight_VM, targets, token_weights, wide);
   const Tensor x_NM = as_matrix(x);
   const std::int64_t tokens = x_NM.size(0);
-  const Tensor targets_N = targets.contiguous().reshape({tokens});
-  check_targets(targets_N, weight_VM.size(0));
+  const Tensor targets_N = checked_targets(targets, weight_VM.size(0), x.device());
   const Tensor weights_N =
-      token_weights ? token_weights.contiguous().reshape({tokens}) : token_weights;
+      token_weights ? token_weights.contiguous().reshape({tokens}).to(x.device()) : token_weights;
   LmHeadLoss loss{.loss_sum = Tensor::empty({}, Dtype::kF64, x.device()),
                   .token_loss_N = Tensor::empty({tokens}, wide, x.device()),
                   .lse_N = Tensor::empty({tokens}, wide, x.device()),
@@ -113,6 +135,37 @@ LmHeadLoss lm_head_cross_entropy(const Tensor& x,
                                       loss.loss_sum, loss.token_loss_N, loss.lse_N, dx_NM,
                                       loss.dweight_VM, options);
   return loss;
+}
+
+LmHeadBackwardKernels& lm_head_cross_entropy_backward_kernels() {
+  static LmHeadBackwardKernels table("lm_head_cross_entropy_backward", scale_unit_gradient,
+                                     scale_unit_gradient);
+  return table;
+}
+
+void lm_head_cross_entropy_backward(const Tensor& dy,
+                                    const Tensor& unit_gradient,
+                                    Tensor& gradient,
+                                    bool accumulate) {
+  const Device device = gradient.device();
+  if (device == kCpu) {
+    return scale_unit_gradient(dy, unit_gradient, gradient, accumulate);
+  }
+  CLS_CHECK(gradient.shape() == unit_gradient.shape() && dy.numel() == 1, ShapeError,
+            "[lm_head_cross_entropy_backward] gradient is ", gradient.shape(), ", made for ",
+            unit_gradient.shape(), ", dy is ", dy.shape());
+  if (gradient.numel() == 0) {
+    return;
+  }
+  if (!gradient.is_contiguous()) {
+    Tensor dense =
+        accumulate ? gradient.clone() : Tensor::empty(gradient.shape(), gradient.dtype(), device);
+    lm_head_cross_entropy_backward(dy, unit_gradient, dense, accumulate);
+    return gradient.copy_from(dense);
+  }
+  lm_head_cross_entropy_backward_kernels().run(device, gradient.dtype(),
+                                               dy.to(Dtype::kF32).to(device),
+                                               unit_gradient.contiguous(), gradient, accumulate);
 }
 
 }  // namespace clausius::ops

@@ -14,6 +14,12 @@ struct LmHeadOptions {
   std::int64_t chunk_bytes = std::int64_t{64} << 20;  // of f32 logits held at a time
 };
 
+/// chunk_bytes that suits a device. On the CPU a chunk of logits is to stay near the caches; on a CUDA device every chunk also
+/// reads and writes dweight once, which small chunks would spend their time on.
+[[nodiscard]] constexpr std::int64_t lm_head_chunk_bytes(DeviceKind device) {
+  return device == DeviceKind::kCpu ? LmHeadOptions().chunk_bytes : std::int64_t{512} << 20;
+}
+
 struct LmHeadLoss {
   Tensor loss_sum;  // [], f64
   Tensor token_loss_N;
@@ -46,13 +52,21 @@ struct LmHeadChunk {
 ///          bf16: logits are f32 products; their gradient is rounded to bf16 for the two gradient products.
 ///          Gradients are made while a chunk's logits are hot, so the backward pass only scales them.
 ///          Equals matmul, log-sum-exp and nll in turn.
-/// Errors:  ShapeError, DtypeError; DataError naming position and value of a target outside [0, V) that is not -100.
+/// Errors:  ShapeError, DtypeError; DataError naming position and value of a target outside [0, V) that is not -100, where
+///          the targets are on the host. On a device a check would have to wait for it: such a target makes its loss and its
+///          gradients NaN there (and is an error in builds with CLAUSIUS_ASSERTS).
 /// Cost:    compute-bound: 2 M V a counted token, and as much again for each gradient; chunk_bytes of logits in memory.
 [[nodiscard]] LmHeadLoss lm_head_cross_entropy(const Tensor& x,
                                                const Tensor& weight_VM,
                                                const Tensor& targets,
                                                const Tensor& token_weights,
                                                const LmHeadOptions& options);
+
+/// gradient = dy unit_gradient, or gradient += that when `accumulate`: the backward pass. Reads dy, a scalar, where it lives.
+void lm_head_cross_entropy_backward(const Tensor& dy,
+                                    const Tensor& unit_gradient,
+                                    Tensor& gradient,
+                                    bool accumulate);
 
 /// Kernels get x as a matrix with M > 0, checked targets, N > 0; dx and dweight are undefined unless asked for; every
 /// output byte is theirs to write.
@@ -67,6 +81,10 @@ using LmHeadCrossEntropyKernels = KernelTable<void(const Tensor& x_NM,
                                                    Tensor& dweight_VM,
                                                    const LmHeadOptions& options)>;
 LmHeadCrossEntropyKernels& lm_head_cross_entropy_kernels();
+/// For devices other than the CPU: dy f32 [], the gradients dense, looked up by gradient's type.
+using LmHeadBackwardKernels = KernelTable<void(
+    const Tensor& dy, const Tensor& unit_gradient, Tensor& gradient, bool accumulate)>;
+LmHeadBackwardKernels& lm_head_cross_entropy_backward_kernels();
 
 namespace detail {
 

@@ -38,4 +38,21 @@ namespace clausius::ops {
   return (rows_merge(tensor) ? tensor : tensor.contiguous()).reshape({rows, columns});
 }
 
+/// True when all matrices of a batch are one in memory.
+[[nodiscard]] inline bool is_repeated(const Tensor& tensor) {
+  for (int axis = 0; axis < tensor.rank() - 2; ++axis) {
+    if (tensor.size(axis) != 1 && tensor.stride(axis) != 0) {
+      return false;
+    }
+  }
+  return true;
+}
+
+[[nodiscard]] inline Tensor first_matrix(Tensor tensor) {
+  while (tensor.rank() > 2) {
+    tensor = tensor.select(0, 0);
+  }
+  return tensor;
+}
+
 }  // namespace clausius::ops

@@ -6,6 +6,7 @@
 
 #include <Eigen/Core>
 
+#include "core/ops/matmul/matrix_layout.h"
 #include "core/ops/matmul/onednn_gemm.h"
 #include "core/parallel.h"
 
@@ -13,27 +14,8 @@ namespace clausius::ops {
 namespace {
 
 using detail::GemmProblem;
+using detail::layout_of;
 using detail::MatrixLayout;
-
-// The layout of a matrix used in place, or step 0 where neither rows nor columns are dense and
-// apart.
-MatrixLayout layout_of(const Tensor& matrix) {
-  const std::int64_t rows = matrix.size(0);
-  const std::int64_t columns = matrix.size(1);
-  if (columns == 1 || matrix.stride(1) == 1) {
-    const std::int64_t step = rows == 1 ? columns : matrix.stride(0);
-    if (step >= columns) {
-      return {step, false};
-    }
-  }
-  if (rows == 1 || matrix.stride(0) == 1) {
-    const std::int64_t step = columns == 1 ? rows : matrix.stride(1);
-    if (step >= rows) {
-      return {step, true};
-    }
-  }
-  return {};
-}
 
 Tensor usable(const Tensor& matrix) {
   return layout_of(matrix).step > 0 ? matrix : matrix.clone();

@@ -15,22 +15,6 @@ namespace {
 constexpr std::int64_t kLargeMatrix = 1 << 21;
 constexpr std::int64_t kGrainMultiplyAdds = 1 << 17;
 
-bool is_repeated(const Tensor& tensor) {
-  for (int axis = 0; axis < tensor.rank() - 2; ++axis) {
-    if (tensor.size(axis) != 1 && tensor.stride(axis) != 0) {
-      return false;
-    }
-  }
-  return true;
-}
-
-Tensor first_matrix(Tensor tensor) {
-  while (tensor.rank() > 2) {
-    tensor = tensor.select(0, 0);
-  }
-  return tensor;
-}
-
 Tensor matrix_at(Tensor tensor, std::int64_t index) {
   while (tensor.rank() > 2) {
     std::int64_t inner = 1;

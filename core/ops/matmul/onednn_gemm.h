@@ -6,15 +6,9 @@
 #include <cstdint>
 
 #include "core/dtype.h"
+#include "core/ops/matmul/matrix_layout.h"
 
 namespace clausius::ops::detail {
-
-/// A matrix whose rows (or, transposed, columns) are dense; `step` elements apart.
-struct MatrixLayout {
-  std::int64_t step = 0;
-  bool transposed = false;
-  auto operator<=>(const MatrixLayout&) const = default;  // NOLINT(modernize-use-nullptr)
-};
 
 /// Everything a oneDNN primitive is compiled for; the cache key.
 struct GemmProblem {

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+// Brings any strides to what run_gemm takes: views where they fit, flipped products for column-dense outputs, else copies.
+#include <cstdint>
+
+#include "core/cuda/gemm.h"
+#include "core/cuda/gemm_problem.h"
+
+namespace clausius::cuda {
+namespace {
+
+using ops::detail::layout_of;
+using ops::detail::MatrixLayout;
+
+bool is_batch(const Tensor& tensor) {
+  return tensor.rank() == 3;
+}
+
+// A repeated matrix is copied once.
+Tensor usable(const Tensor& matrix) {
+  if (layout_of(matrix).step > 0) {
+    return matrix;
+  }
+  if (is_batch(matrix) && matrix.stride(0) == 0) {
+    return matrix.select(0, 0).clone().expand(matrix.shape());
+  }
+  return matrix.clone();
+}
+
+// The bias as the library reads it: dense, of out's type, aligned.
+Tensor usable_bias(const Tensor& bias_N, Dtype dtype) {
+  if (!bias_N) {
+    return bias_N;
+  }
+  const Tensor bias = bias_N.contiguous().to(dtype);
+  return reinterpret_cast<std::uintptr_t>(bias.raw()) % 16 == 0 ? bias : bias.clone();
+}
+
+std::int64_t batch_stride(const Tensor& tensor) {
+  return is_batch(tensor) && tensor.size(0) > 1 ? tensor.stride(0) : 0;
+}
+
+}  // namespace
+
+void gemm(const Tensor& a, const Tensor& b, Tensor& out, const ops::GemmOptions& options) {
+  CLS_ASSERT(a.size(-1) == b.size(-2) && a.size(-2) == out.size(-2) && b.size(-1) == out.size(-1));
+  CLS_ASSERT(a.rank() == out.rank() && b.rank() == out.rank() && out.rank() <= 3);
+  CLS_ASSERT(out.numel() > 0 && a.size(-1) > 0 && a.dtype() == b.dtype());
+  const MatrixLayout out_layout = layout_of(out);
+  if (out_layout.step > 0 && out_layout.transposed && !options.bias_N) {
+    Tensor flipped = out.transpose(-1, -2);
+    return cuda::gemm(b.transpose(-1, -2), a.transpose(-1, -2), flipped, options);
+  }
+  if (out_layout.step == 0 || out_layout.transposed) {
+    Tensor dense =
+        options.accumulate ? out.clone() : Tensor::empty(out.shape(), out.dtype(), out.device());
+    cuda::gemm(a, b, dense, options);
+    return out.copy_from(dense);
+  }
+  const Tensor left = usable(a);
+  const Tensor right = usable(b);
+  const Tensor bias = usable_bias(options.bias_N, out.dtype());
+  const GemmProblem problem{.batch = is_batch(out) ? out.size(0) : 1,
+                            .m = out.size(-2),
+                            .n = out.size(-1),
+                            .k = a.size(-1),
+                            .a = layout_of(left),
+                            .b = layout_of(right),
+                            .out_step = out_layout.step,
+                            .a_stride = batch_stride(left),
+                            .b_stride = batch_stride(right),
+                            .out_stride = batch_stride(out),
+                            .in_dtype = a.dtype(),
+                            .out_dtype = out.dtype(),
+                            .bias = bias.defined()};
+  run_gemm(problem, {left.raw(), right.raw(), out.raw(), bias ? bias.raw() : nullptr},
+           static_cast<float>(options.alpha), options.accumulate ? 1.0F : 0.0F, out.device());
+}
+
+}  // namespace clausius::cuda

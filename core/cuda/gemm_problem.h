@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// The seam below cuda::gemm: a product whose operands the library takes as they lie. cuBLASLt defines it on a device
+// (gemm.cpp), plain loops where the device is emulated (tests/cuda_emulation/gemm.cpp).
+#pragma once
+
+#include <compare>
+#include <cstdint>
+
+#include "core/device.h"
+#include "core/dtype.h"
+#include "core/ops/matmul/matrix_layout.h"
+
+namespace clausius::cuda {
+
+/// out = alpha a b + bias + beta out for `batch` matrices; out's rows are dense. Strides are in elements.
+struct GemmProblem {
+  std::int64_t batch = 1;
+  std::int64_t m = 0;
+  std::int64_t n = 0;
+  std::int64_t k = 0;
+  ops::detail::MatrixLayout a;
+  ops::detail::MatrixLayout b;
+  std::int64_t out_step = 0;
+  std::int64_t a_stride = 0;
+  std::int64_t b_stride = 0;
+  std::int64_t out_stride = 0;
+  Dtype in_dtype = Dtype::kF32;
+  Dtype out_dtype = Dtype::kF32;
+  bool bias = false;
+  auto operator<=>(const GemmProblem&) const = default;  // NOLINT(modernize-use-nullptr)
+};
+
+struct GemmPointers {
+  const void* a = nullptr;
+  const void* b = nullptr;
+  void* out = nullptr;
+  const void* bias = nullptr;  // n numbers of out's type, 16-byte aligned
+};
+
+void run_gemm(
+    const GemmProblem& problem, const GemmPointers& data, float alpha, float beta, Device device);
+
+}  // namespace clausius::cuda
