@@ -22,10 +22,39 @@ using test::AttentionInputs;
 using test::expect_bits_equal;
 using test::expect_close;
 
+// Head sizes that tensor cores take, with every option that they know.
+std::vector<AttentionCase> tensor_core_cases() {
+  return {
+      {.name = "mma_causal", .B = 1, .T = 131, .S = 131, .D = 64, .E = 64},
+      {.name = "mma_wide", .B = 1, .T = 70, .S = 135, .D = 128, .E = 128, .causal = false},
+      {.name = "mma_huge", .B = 1, .T = 70, .S = 70, .D = 64, .E = 64, .q_std = 300.0},
+      {.name = "mma_everything",
+       .H = 4,
+       .G = 2,
+       .T = 100,
+       .S = 100,
+       .D = 64,
+       .E = 64,
+       .window = 70,
+       .documents = {0, 90, 100, 200},
+       .key_lengths = {95, 50},
+       .sink = true,
+       .scale_rank = 2},
+      {.name = "mma_no_keys",
+       .T = 20,
+       .S = 70,
+       .D = 128,
+       .E = 128,
+       .causal = false,
+       .key_lengths = {0, 66},
+       .scale_rank = 1},
+  };
+}
+
 std::vector<AttentionCase> all_cases() {
   std::vector<AttentionCase> rows = test::small_attention_cases();
   for (const auto& more : {test::tiled_attention_cases(), test::masked_attention_cases(),
-                           test::optional_attention_cases()}) {
+                           test::optional_attention_cases(), tensor_core_cases()}) {
     rows.insert(rows.end(), more.begin(), more.end());
   }
   return rows;

@@ -8,19 +8,6 @@ namespace {
 
 using namespace attention_cuda;
 
-template <class T>
-struct BackwardArguments {
-  HeadRows<const T> q, k, v, dy, y;
-  RowValues dentropy, dlse, entropy, lse;
-  Logits logits;
-  Dropout dropout;
-  Sizes sizes;
-  HeadRows<T> dq, dk, dv;
-  float* shift;       // [B, H, T]: <dy, y> - dlse + dentropy H
-  float* row_dscale;  // [B, H, T], or null where there is no scale or sink
-  float* row_dsink;
-};
-
 // d s' = p (dp - shift - dentropy ln p).
 struct GradientRow {
   float scale;  // of the product q k

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 
 #include "core/cuda/launch.cuh"
 #include "core/cuda/unroll.cuh"
@@ -112,6 +113,50 @@ struct Sizes {
   std::int64_t B, H, G, T, S, D, E;
   explicit Sizes(const AttentionProblem& p)
       : B(p.B), H(p.H), G(p.G), T(p.T), S(p.S), D(p.D), E(p.E) {}
+};
+
+/// All that the forward kernels get.
+template <class T>
+struct ForwardArguments {
+  HeadRows<const T> q, k, v;
+  Logits logits;
+  Dropout dropout;
+  Sizes sizes;
+  HeadRows<T> y;
+  float* entropy;    // [B, H, T]
+  float* lse;        // [B, H, T]
+  float* block_max;  // [B, H, blocks of queries]
+};
+
+/// Entropy and lse of one row from its running maximum (log2 units), sum and weighted sum; `choices`: visible keys and the sink.
+template <class T>
+__device__ void write_statistics(const ForwardArguments<T>& a,
+                                 std::int64_t row,
+                                 int choices,
+                                 float max,
+                                 float sum,
+                                 float weighted) {
+  const bool seen = sum != 0;
+  const float most = choices > 0 ? logf(static_cast<float>(choices)) : 0.0F;
+  const float log_sum = logf(sum);
+  const float entropy = log_sum - kLn2 * weighted / sum;
+  // In this order NaN comes through.
+  a.entropy[row] = !seen ? 0.0F : entropy < 0 ? 0.0F : entropy > most ? most : entropy;
+  a.lse[row] = seen ? max * kLn2 + log_sum : -std::numeric_limits<float>::infinity();
+}
+
+/// All that the backward kernels get.
+template <class T>
+struct BackwardArguments {
+  HeadRows<const T> q, k, v, dy, y;
+  RowValues dentropy, dlse, entropy, lse;
+  Logits logits;
+  Dropout dropout;
+  Sizes sizes;
+  HeadRows<T> dq, dk, dv;
+  float* shift;       // [B, H, T]: <dy, y> - dlse + dentropy H
+  float* row_dscale;  // [B, H, T], or null where there is no scale or sink
+  float* row_dsink;
 };
 
 /// Up to 64 rows of one head.

@@ -3,23 +3,15 @@
 #include <limits>
 
 #include "core/ops/attention/attention_device.cuh"
+#include "core/ops/attention/attention_forward_mma.cuh"
 
 namespace clausius::ops {
 namespace {
 
 using namespace attention_cuda;
 
-template <class T>
-struct ForwardArguments {
-  HeadRows<const T> q, k, v;
-  Logits logits;
-  Dropout dropout;
-  Sizes sizes;
-  HeadRows<T> y;
-  float* entropy;    // [B, H, T]
-  float* lse;        // [B, H, T]
-  float* block_max;  // [B, H, blocks of 64 queries]
-};
+// Blocks of 64 queries: several on a multiprocessor hide each other's waits.
+constexpr int kMmaWarps = 4;
 
 // The statistics of a thread's rows. Sums are those of its own columns: they are added over the row's lanes at the end.
 struct RunningRows {
@@ -101,22 +93,11 @@ __device__ void finish_rows(const ForwardArguments<T>& a,
     const int r = ty * kOwnRows + i;
     const float sum = row_reduce(running.sum[i], cuda::Add{});
     const float weighted = row_reduce(running.weighted[i], cuda::Add{});
-    const bool seen = sum != 0;
-    inverse[i] = seen ? 1 / sum : 0.0F;
-    if (!writes || tx != 0 || r >= count) {
-      continue;
+    inverse[i] = sum != 0 ? 1 / sum : 0.0F;
+    if (writes && tx == 0 && r < count) {
+      const int choices = end[r] - begin[r] + (a.logits.sinks != nullptr ? 1 : 0);
+      write_statistics(a, first_of_head + r, choices, running.max[i], sum, weighted);
     }
-    const int choices = end[r] - begin[r] + (a.logits.sinks != nullptr ? 1 : 0);
-    const float most = choices > 0 ? logf(static_cast<float>(choices)) : 0.0F;
-    const float log_sum = logf(sum);
-    const float entropy = log_sum - kLn2 * weighted * inverse[i];
-    // In this order NaN comes through.
-    a.entropy[first_of_head + r] = !seen            ? 0.0F
-                                   : entropy < 0    ? 0.0F
-                                   : entropy > most ? most
-                                                    : entropy;
-    a.lse[first_of_head + r] =
-        seen ? running.max[i] * kLn2 + log_sum : -std::numeric_limits<float>::infinity();
   }
 }
 
@@ -192,6 +173,28 @@ __global__ void attention_max_logit_kernel(std::int64_t heads,
 }
 
 template <class T>
+void run_general(const ForwardArguments<T>& a, const AttentionProblem& p) {
+  const int chunks = p.E <= kChunk ? 1 : 2;
+  const std::int64_t blocks = p.B * p.H * div_ceil<std::int64_t>(p.T, kTile);
+  cuda::launch(chunks == 1 ? attention_forward_kernel<T, 1> : attention_forward_kernel<T, 2>,
+               {.grid = dim3(narrow<unsigned>(blocks),
+                             narrow<unsigned>(div_ceil<std::int64_t>(p.E, chunks * kChunk))),
+                .block = dim3(kThreads),
+                .shared_bytes = kSharedFloats * sizeof(float)},
+               a);
+}
+
+template <int kD, int kWarps>
+void run_mma(const ForwardArguments<bf16>& a, const AttentionProblem& p) {
+  const std::int64_t blocks = p.B * p.H * div_ceil<std::int64_t>(p.T, kWarps * kWarpRows);
+  cuda::launch(attention_forward_mma_kernel<kD, kWarps>,
+               {.grid = dim3(narrow<unsigned>(blocks)),
+                .block = dim3(kWarps * cuda::kWarp),
+                .shared_bytes = (2 * kTile + kWarps * kWarpRows) * kD * sizeof(bf16)},
+               a);
+}
+
+template <class T>
 void attention_forward_cuda(const Tensor& q,
                             const Tensor& k,
                             const Tensor& v,
@@ -206,26 +209,33 @@ void attention_forward_cuda(const Tensor& q,
   if (heads * problem.T == 0) {
     return max_logit.fill(-std::numeric_limits<double>::infinity());
   }
-  const std::int64_t blocks = div_ceil<std::int64_t>(problem.T, kTile);
+  ForwardArguments<T> a{.q = HeadRows<const T>(q, 1),
+                        .k = HeadRows<const T>(k, 1),
+                        .v = HeadRows<const T>(v, 1),
+                        .logits = Logits(scale, sink, problem),
+                        .dropout = Dropout(problem),
+                        .sizes = Sizes(problem),
+                        .y = HeadRows<T>(y, 2),
+                        .entropy = entropy.data<float>(),
+                        .lse = lse.data<float>(),
+                        .block_max = nullptr};
+  const bool tensor_cores = q.dtype() == Dtype::kBf16 && for_tensor_cores(problem);
+  const std::int64_t rows = tensor_cores ? kMmaWarps * kWarpRows : kTile;
+  const std::int64_t blocks = div_ceil(problem.T, rows);
   Tensor block_max = Tensor::empty({problem.B, problem.H, blocks}, Dtype::kF32, q.device());
-  const ForwardArguments<T> arguments{.q = HeadRows<const T>(q, 1),
-                                      .k = HeadRows<const T>(k, 1),
-                                      .v = HeadRows<const T>(v, 1),
-                                      .logits = Logits(scale, sink, problem),
-                                      .dropout = Dropout(problem),
-                                      .sizes = Sizes(problem),
-                                      .y = HeadRows<T>(y, 2),
-                                      .entropy = entropy.data<float>(),
-                                      .lse = lse.data<float>(),
-                                      .block_max = block_max.data<float>()};
-  const int chunks = problem.E <= kChunk ? 1 : 2;
-  const cuda::LaunchConfig config{
-      .grid = dim3(narrow<unsigned>(blocks * heads),
-                   narrow<unsigned>(div_ceil<std::int64_t>(problem.E, chunks * kChunk))),
-      .block = dim3(kThreads),
-      .shared_bytes = kSharedFloats * sizeof(float)};
-  cuda::launch(chunks == 1 ? attention_forward_kernel<T, 1> : attention_forward_kernel<T, 2>,
-               config, arguments);
+  a.block_max = block_max.data<float>();
+  if constexpr (std::is_same_v<T, bf16>) {
+    if (tensor_cores) {
+      const Tensor aligned[] = {with_vectors(q, 1), with_vectors(k, 1), with_vectors(v, 1)};
+      a.q = HeadRows<const T>(aligned[0], 1);
+      a.k = HeadRows<const T>(aligned[1], 1);
+      a.v = HeadRows<const T>(aligned[2], 1);
+      problem.D == 64 ? run_mma<64, kMmaWarps>(a, problem) : run_mma<128, kMmaWarps>(a, problem);
+    }
+  }
+  if (!tensor_cores) {
+    run_general(a, problem);
+  }
   cuda::launch(attention_max_logit_kernel, cuda::grid_over(heads), heads, blocks,
                block_max.data<float>(), max_logit.data<float>());
 }
