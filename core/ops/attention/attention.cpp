@@ -81,17 +81,22 @@ void set_dropout(const AttentionOptions& options, AttentionProblem& problem) {
             " probabilities: a sample has words for 2^34");
   problem.dropout = options.dropout;
   problem.dropout_stream = options.dropout_stream;
-  problem.dropout_samples = options.dropout_samples.data<std::int64_t>();
 }
 
-/// `bounds` and `options` must outlive the problem, which points into them.
+/// What a problem points into.
+struct ProblemMemory {
+  AttentionBounds bounds;
+  Tensor dropout_samples;
+};
+
+/// `memory` must outlive the problem.
 AttentionProblem make_problem(const Tensor& q,
                               const Tensor& k,
                               const Tensor& v,
                               const Tensor& scale,
                               const Tensor& sink,
                               const AttentionOptions& options,
-                              AttentionBounds& bounds) {
+                              ProblemMemory& memory) {
   check_heads(q, k, v);
   AttentionProblem problem;
   problem.B = q.size(0);
@@ -111,9 +116,13 @@ AttentionProblem make_problem(const Tensor& q,
   const double cap = options.logit_softcap.value_or(0);
   problem.softcap = std::isinf(cap) ? 0 : cap;
   set_dropout(options, problem);
-  bounds = attention_bounds(options.mask, problem.B, problem.T, problem.S);
-  problem.begin_BT = bounds.begin_BT.data<std::int32_t>();
-  problem.end_BT = bounds.end_BT.data<std::int32_t>();
+  if (problem.dropout > 0) {
+    memory.dropout_samples = options.dropout_samples.to(q.device());
+    problem.dropout_samples = memory.dropout_samples.data<std::int64_t>();
+  }
+  memory.bounds = attention_bounds(options.mask, problem.B, problem.T, problem.S, q.device());
+  problem.begin_BT = memory.bounds.begin_BT.data<std::int32_t>();
+  problem.end_BT = memory.bounds.end_BT.data<std::int32_t>();
   return problem;
 }
 
@@ -140,8 +149,8 @@ AttentionResult attention(const Tensor& q_BHTD,
                           const Tensor& sink,
                           const AttentionOptions& options) {
   const ErrorFrame frame("attention");
-  AttentionBounds bounds;
-  const AttentionProblem p = make_problem(q_BHTD, k_BGSD, v_BGSE, scale, sink, options, bounds);
+  ProblemMemory memory;
+  const AttentionProblem p = make_problem(q_BHTD, k_BGSD, v_BGSE, scale, sink, options, memory);
   const Device device = q_BHTD.device();
   const Dtype statistics = statistics_type(q_BHTD.dtype());
   AttentionResult result{.y_BTHE = Tensor::empty({p.B, p.T, p.H, p.E}, q_BHTD.dtype(), device),
@@ -166,8 +175,8 @@ AttentionGradients attention_backward(const Tensor& dy_BTHE,
                                       const AttentionOptions& options,
                                       AttentionGradients into) {
   const ErrorFrame frame("attention_backward");
-  AttentionBounds bounds;
-  const AttentionProblem p = make_problem(q_BHTD, k_BGSD, v_BGSE, scale, sink, options, bounds);
+  ProblemMemory memory;
+  const AttentionProblem p = make_problem(q_BHTD, k_BGSD, v_BGSE, scale, sink, options, memory);
   const Dtype dtype = q_BHTD.dtype();
   const Dtype statistics = statistics_type(dtype);
   const Shape rows{p.B, p.H, p.T};

@@ -29,7 +29,7 @@ struct AttentionOptions {
   /// nothing depends on threads, ranks or how a batch is split.
   double dropout = 0.0;
   RandomStream dropout_stream;
-  /// i64 [B]: global sample numbers. Required with dropout.
+  /// i64 [B]: global sample numbers, in any memory. Required with dropout.
   Tensor dropout_samples;
 };
 
@@ -102,6 +102,7 @@ struct AttentionProblem {
   double softcap = 0.0;  // 0: none
   double dropout = 0.0;
   RandomStream dropout_stream;
+  // In the memory of the tensors' device.
   const std::int64_t* dropout_samples = nullptr;  // [B]
   const std::int32_t* begin_BT = nullptr;         // row (b, i) sees keys [begin, end)
   const std::int32_t* end_BT = nullptr;

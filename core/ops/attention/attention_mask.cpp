@@ -7,6 +7,7 @@
 #include <span>
 
 #include "core/checked.h"
+#include "core/dry_run.h"
 #include "core/error.h"
 
 namespace clausius::ops {
@@ -59,30 +60,39 @@ void check_mask(const AttentionMask& mask, std::int64_t B, std::int64_t T, std::
   }
 }
 
-struct Interval {
-  std::int64_t begin;
-  std::int64_t end;
-};
-
-Interval seen_from(const AttentionMask& mask, std::int64_t position, Interval keys) {
-  if (mask.causal) {
-    keys.end = std::min(keys.end, position + 1);
+AttentionBounds bounds_on(
+    Device device, const AttentionMask& mask, std::int64_t B, std::int64_t T, std::int64_t S) {
+  AttentionBounds bounds;
+  if (mask.cu_seqlens.defined() || mask.key_lengths.defined()) {
+    AttentionMask here = mask;
+    for (Tensor* tensor : {&here.cu_seqlens, &here.key_lengths}) {
+      *tensor = tensor->defined() ? tensor->to(kCpu) : *tensor;
+    }
+    bounds = attention_bounds(here, B, T, S);
+    return {bounds.begin_BT.to(device), bounds.end_BT.to(device)};
   }
-  if (mask.window) {
-    keys.begin = std::max(keys.begin, position + 1 - *mask.window);
-    keys.end = *mask.window < keys.end - position ? position + *mask.window : keys.end;
+  check_mask(mask, B, T, S);
+  bounds = {Tensor::empty({B, T}, Dtype::kI32, device), Tensor::empty({B, T}, Dtype::kI32, device)};
+  if (B * T > 0 && !in_dry_run()) {
+    CLS_CHECK(attention_bounds_kernel() != nullptr, UnsupportedError, "no ", device.kind,
+              " kernel for the bounds of a mask");
+    attention_bounds_kernel()(mask, S, bounds.begin_BT, bounds.end_BT);
   }
-  // An empty interval stays inside the keys and keeps both borders ascending.
-  keys.begin = std::min(keys.begin, std::max<std::int64_t>(keys.end, 0));
-  return keys;
+  return bounds;
 }
 
 }  // namespace
 
-AttentionBounds attention_bounds(const AttentionMask& mask,
-                                 std::int64_t B,
-                                 std::int64_t T,
-                                 std::int64_t S) {
+AttentionBoundsKernel& attention_bounds_kernel() {
+  static AttentionBoundsKernel kernel = nullptr;
+  return kernel;
+}
+
+AttentionBounds attention_bounds(
+    const AttentionMask& mask, std::int64_t B, std::int64_t T, std::int64_t S, Device device) {
+  if (device.kind != DeviceKind::kCpu) {
+    return bounds_on(device, mask, B, T, S);
+  }
   check_mask(mask, B, T, S);
   AttentionBounds bounds{Tensor::empty({B, T}, Dtype::kI32), Tensor::empty({B, T}, Dtype::kI32)};
   const auto borders = mask.cu_seqlens.defined() ? mask.cu_seqlens.span<std::int32_t>()
@@ -94,14 +104,14 @@ AttentionBounds attention_bounds(const AttentionMask& mask,
             ? mask.key_lengths.span<std::int32_t>()[static_cast<std::size_t>(b)]
             : S;
     for (std::int64_t i = 0; i < T; ++i) {
-      Interval keys{0, length};
+      KeyInterval keys{0, length};
       if (!borders.empty()) {
         while (borders[document + 1] <= b * T + i) {
           ++document;
         }
         keys = {borders[document] - b * T, std::min(length, borders[document + 1] - b * T)};
       }
-      keys = seen_from(mask, mask.query_offset + i, keys);
+      keys = keys.seen_from(mask.query_offset + i, mask.causal, mask.window.value_or(0));
       bounds.begin_BT.data<std::int32_t>()[b * T + i] = narrow<std::int32_t>(keys.begin);
       bounds.end_BT.data<std::int32_t>()[b * T + i] = narrow<std::int32_t>(keys.end);
     }

@@ -35,12 +35,43 @@ struct AttentionBounds {
   Tensor end_BT;
 };
 
+/// In the memory of `device`, whose host need not wait where the mask has no tensors; those may be in any memory.
 /// Errors: ShapeError, DtypeError, ConfigError naming the part of the mask; UnsupportedError for a
 /// block list.
 [[nodiscard]] AttentionBounds attention_bounds(const AttentionMask& mask,
                                                std::int64_t B,
                                                std::int64_t T,
-                                               std::int64_t S);
+                                               std::int64_t S,
+                                               Device device = kCpu);
+
+/// Keys that the query at `position` sees of [begin, end): the one formula of every device.
+struct KeyInterval {
+  std::int64_t begin;
+  std::int64_t end;
+
+  /// `window` 0: none.
+  [[nodiscard]] constexpr KeyInterval seen_from(std::int64_t position,
+                                                bool causal,
+                                                std::int64_t window) const {
+    KeyInterval keys = *this;
+    if (causal && keys.end > position + 1) {
+      keys.end = position + 1;
+    }
+    if (window > 0) {
+      const std::int64_t oldest = position + 1 - window;
+      keys.begin = keys.begin < oldest ? oldest : keys.begin;
+      keys.end = window < keys.end - position ? position + window : keys.end;
+    }
+    // An empty interval stays inside the keys and keeps both borders ascending.
+    const std::int64_t last = keys.end > 0 ? keys.end : 0;
+    keys.begin = keys.begin < last ? keys.begin : last;
+    return keys;
+  }
+};
+
+/// Fills begin and end on a device from a mask without tensors and S; null where the build has no device code.
+using AttentionBoundsKernel = void (*)(const AttentionMask&, std::int64_t, Tensor&, Tensor&);
+AttentionBoundsKernel& attention_bounds_kernel();
 
 /// Visible keys of each query, i32 [B, T]: what normalises entropies (sum of H over sum of ln n).
 [[nodiscard]] Tensor attention_visible_counts(const AttentionMask& mask,
