@@ -62,14 +62,13 @@ class RowValues {
  public:
   __device__ RowValues(const T* row, std::int64_t width) : row_(row) {
     if constexpr (Layout::kVectors > 0) {
-      for_each_in_row<Layout>(width, [this](int k, std::int64_t i) {
-        kept_[k] = load_floats<Layout::kWidth>(row_ + i);
-      });
+      for_each_in_row<Layout>(
+          width, [this](int k, std::int64_t i) { kept_[k] = Raw<Layout::kWidth, T>(row_ + i); });
     }
   }
   __device__ Floats<Layout::kWidth> at(int k, std::int64_t i) const {
     if constexpr (Layout::kVectors > 0) {
-      return kept_[k];
+      return kept_[k].floats();
     } else {
       return load_floats<Layout::kWidth>(row_ + i);
     }
@@ -77,7 +76,7 @@ class RowValues {
 
  private:
   const T* row_;
-  Floats<Layout::kWidth> kept_[Layout::kKept];
+  Raw<Layout::kWidth, T> kept_[Layout::kKept];
 };
 
 /// What a thread adds up over a row: f32 for the few elements it keeps, f64 for rows beyond that.

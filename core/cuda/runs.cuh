@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 #include "core/cuda/vec.cuh"
 
@@ -18,51 +19,60 @@
 
 namespace clausius::cuda {
 
-/// W neighbouring elements; memory aligned to min(16, W elements) bytes.
+/// W neighbouring elements as they lie in memory, which is aligned to min(16, W elements) bytes: half the registers for bf16.
 template <int W, class T>
-__device__ Floats<W> load_floats(const T* from) {
-  Floats<W> out;
-  if constexpr (W == 1) {
-    out.value[0] = static_cast<float>(*from);
-  } else {
-    using Unit = std::conditional_t<W * sizeof(T) % sizeof(uint4) == 0, uint4, uint2>;
-    static_assert(W * sizeof(T) % sizeof(Unit) == 0);
-    constexpr int kUnits = static_cast<int>(W * sizeof(T) / sizeof(Unit));
-    Unit raw[kUnits];
+class Raw {
+ public:
+  Raw() = default;
+  __device__ explicit Raw(const T* from) {
     CLS_UNROLL
     for (int i = 0; i < kUnits; ++i) {
-      raw[i] = reinterpret_cast<const Unit*>(from)[i];
-    }
-    T element[W];
-    memcpy(static_cast<void*>(element), raw, sizeof raw);
-    CLS_UNROLL
-    for (int i = 0; i < W; ++i) {
-      out.value[i] = static_cast<float>(element[i]);
+      unit_[i] = reinterpret_cast<const Unit*>(from)[i];
     }
   }
-  return out;
-}
-
-template <int W, class T>
-__device__ void store_floats(T* to, const Floats<W>& floats) {
-  if constexpr (W == 1) {
-    *to = T(floats.value[0]);
-  } else {
-    using Unit = std::conditional_t<W * sizeof(T) % sizeof(uint4) == 0, uint4, uint2>;
-    static_assert(W * sizeof(T) % sizeof(Unit) == 0);
-    constexpr int kUnits = static_cast<int>(W * sizeof(T) / sizeof(Unit));
+  __device__ explicit Raw(const Floats<W>& floats) {
     T element[W];
     CLS_UNROLL
     for (int i = 0; i < W; ++i) {
       element[i] = T(floats.value[i]);
     }
-    Unit raw[kUnits];
-    memcpy(raw, element, sizeof raw);
+    memcpy(static_cast<void*>(unit_), element, sizeof unit_);
+  }
+  __device__ Floats<W> floats() const {
+    T element[W];
+    memcpy(static_cast<void*>(element), unit_, sizeof unit_);
+    Floats<W> out;
+    CLS_UNROLL
+    for (int i = 0; i < W; ++i) {
+      out.value[i] = static_cast<float>(element[i]);
+    }
+    return out;
+  }
+  __device__ void store(T* to) const {
     CLS_UNROLL
     for (int i = 0; i < kUnits; ++i) {
-      reinterpret_cast<Unit*>(to)[i] = raw[i];
+      reinterpret_cast<Unit*>(to)[i] = unit_[i];
     }
   }
+
+ private:
+  static constexpr std::size_t kBytes = W * sizeof(T);
+  using Unit =
+      std::conditional_t<W == 1, T, std::conditional_t<kBytes % sizeof(uint4) == 0, uint4, uint2>>;
+  static_assert(kBytes % sizeof(Unit) == 0);
+  static constexpr int kUnits = static_cast<int>(kBytes / sizeof(Unit));
+
+  Unit unit_[kUnits];
+};
+
+template <int W, class T>
+__device__ Floats<W> load_floats(const T* from) {
+  return Raw<W, T>(from).floats();
+}
+
+template <int W, class T>
+__device__ void store_floats(T* to, const Floats<W>& floats) {
+  Raw<W, T>(floats).store(to);
 }
 
 struct Split {

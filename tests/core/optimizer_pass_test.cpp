@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include "core/device_backend.h"
 #include "core/ops/adamw/adamw.h"
 #include "core/ops/sgd/sgd.h"
 #include "core/ops/sum_of_squares/sum_of_squares.h"
@@ -197,6 +198,119 @@ TEST(SumOfSquares, BitsDoNotDependOnThreads) {
   const double three = ops::sum_of_squares(x).value;
   set_num_threads(threads);
   EXPECT_EQ(one, three);
+}
+
+// The device, real or emulated, against the CPU: the same formulas in f32, the change summed in another order.
+class CudaOptimizerPasses : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (cuda_backend() == nullptr) {
+      GTEST_SKIP() << "no CUDA device here";
+    }
+  }
+
+  static Buffers on(Device device, const Buffers& b) {
+    return {.gradient = b.gradient.to(device),
+            .first = b.first.to(device),
+            .second = b.second.to(device),
+            .master = b.master.to(device),
+            .compute = b.compute.to(device)};
+  }
+
+  // More ranges than one launch takes, of odd lengths and with gaps.
+  static std::vector<UpdateRange> many_ranges() {
+    std::vector<UpdateRange> many;
+    for (std::int64_t i = 0; i < 150; ++i) {
+      many.push_back({.begin = i * 101,
+                      .end = i * 101 + 37 + i % 63,
+                      .lr_scale = 1.0 + 0.01 * static_cast<double>(i),
+                      .weight_decay = i % 2 == 0 ? 0.1 : 0.0});
+    }
+    many.push_back({.begin = 16001, .end = kSize});
+    return many;
+  }
+
+  static void expect_bf16_of_master(const Buffers& got, const std::vector<UpdateRange>& inside) {
+    Tensor want = Tensor::zeros({kSize}, Dtype::kBf16);
+    for (const UpdateRange& range : inside) {
+      want.slice(0, range.begin, range.end).copy_from(got.master.slice(0, range.begin, range.end));
+    }
+    test::expect_bits_equal(got.compute, want, "bf16 copy");
+  }
+};
+
+TEST_F(CudaOptimizerPasses, AdamwEqualsCpu) {
+  for (const std::vector<UpdateRange>& parts : {ranges(), many_ranges()}) {
+    for (const bool decoupled : {true, false}) {
+      const ops::AdamwStep step{
+          .lr = 3e-4, .decoupled = decoupled, .gradient_scale = 0.37, .step = 3};
+      Buffers want = buffers(Dtype::kF32);
+      Buffers there = on(kCuda, buffers(Dtype::kF32));
+      const double want_change = ops::adamw(want.gradient, want.first, want.second, want.master,
+                                            want.compute, parts, step);
+      const double change = ops::adamw(there.gradient, there.first, there.second, there.master,
+                                       there.compute, parts, step);
+      const Buffers got = on(kCpu, there);
+      EXPECT_NEAR(change, want_change, 1e-5 * want_change);
+      expect_equal_buffers(got, want);
+      expect_bf16_of_master(got, parts);
+    }
+  }
+}
+
+TEST_F(CudaOptimizerPasses, SgdEqualsCpu) {
+  for (const double momentum : {0.0, 0.9}) {
+    for (const bool nesterov : {false, true}) {
+      const ops::SgdStep step{
+          .lr = 0.05, .momentum = momentum, .nesterov = nesterov, .gradient_scale = 0.5};
+      Buffers want = buffers(Dtype::kF32);
+      Buffers there = on(kCuda, buffers(Dtype::kF32));
+      Tensor none;
+      Tensor& velocity = momentum == 0.0 ? none : there.first;
+      const double want_change =
+          ops::sgd(want.gradient, want.first, want.master, want.compute, many_ranges(), step);
+      const double change =
+          ops::sgd(there.gradient, velocity, there.master, there.compute, many_ranges(), step);
+      const Buffers got = on(kCpu, there);
+      EXPECT_NEAR(change, want_change, 1e-5 * want_change);
+      expect_equal_buffers(got, want);
+      expect_bf16_of_master(got, many_ranges());
+    }
+  }
+}
+
+TEST_F(CudaOptimizerPasses, BitsDoNotDependOnRangeBorders) {
+  const std::vector<UpdateRange> one = {{.begin = 0, .end = kSize}};
+  const std::vector<UpdateRange> two = {{.begin = 0, .end = 1237}, {.begin = 1237, .end = kSize}};
+  Buffers whole = on(kCuda, buffers(Dtype::kF32));
+  Buffers again = on(kCuda, buffers(Dtype::kF32));
+  Buffers shards = on(kCuda, buffers(Dtype::kF32));
+  Tensor none;
+  const auto step = [&](Buffers& b, const std::vector<UpdateRange>& parts) {
+    return ops::adamw(b.gradient, b.first, b.second, b.master, none, parts, {});
+  };
+  EXPECT_EQ(step(whole, one), step(again, one));
+  (void)step(shards, two);
+  test::expect_bits_equal(whole.master.to(kCpu), again.master.to(kCpu), "master, twice");
+  test::expect_bits_equal(whole.master.to(kCpu), shards.master.to(kCpu),
+                          "master in one range and in two");
+}
+
+TEST_F(CudaOptimizerPasses, SumOfSquaresEqualsCpu) {
+  for (const std::int64_t size : {0, 1, 7, 1031, 100003}) {
+    const Tensor x = test::random_normal({size}, "x").to(Dtype::kBf16);
+    for (const Dtype dtype : {Dtype::kF32, Dtype::kBf16}) {
+      const Tensor there = x.to(dtype).to(kCuda);
+      const ops::SquareSum got = ops::sum_of_squares(there);
+      const ops::SquareSum want = ops::sum_of_squares(x.to(dtype));
+      EXPECT_NEAR(got.value, want.value, 1e-12 * want.value) << size << ' ' << dtype;
+      EXPECT_TRUE(got.finite);
+      EXPECT_EQ(got.value, ops::sum_of_squares(there).value);
+    }
+  }
+  Tensor bad = Tensor::full({100000}, 1e30, Dtype::kF32);
+  bad.span<float>()[99999] = std::numeric_limits<float>::quiet_NaN();
+  EXPECT_FALSE(ops::sum_of_squares(bad.to(kCuda)).finite);
 }
 
 }  // namespace

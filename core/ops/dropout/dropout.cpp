@@ -30,7 +30,8 @@ Tensor dropout(const Tensor& x, double p, const RandomStream& stream, const Tens
     CLS_CHECK(x_BN.size(1) / 4 < (std::int64_t{1} << 32), ShapeError, "dropout: a sample of ",
               x_BN.size(1), " elements; expected fewer than 2^34");
     Tensor y_BN = y.reshape(x_BN.shape());
-    dropout_kernels().run(x.device(), x.dtype(), x_BN, samples_B.contiguous(), y_BN, p, stream);
+    dropout_kernels().run(x.device(), x.dtype(), x_BN, samples_B.to(x.device()).contiguous(), y_BN,
+                          p, stream);
   }
   return y;
 }

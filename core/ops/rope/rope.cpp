@@ -68,7 +68,7 @@ void rotate(
   CLS_CHECK(table.cos.rank() == 2 && table.cos.size(1) == x.size(3) / 2 &&
                 table.sin.shape() == table.cos.shape(),
             ShapeError, "rope: the table is ", table.cos.shape(), " for a head of ", x.size(3));
-  if (x.device().kind == DeviceKind::kCpu) {
+  if (positions.device().kind == DeviceKind::kCpu) {
     check_positions(positions, table.cos.size(0));
   }
   if (x.numel() == 0) {
@@ -76,8 +76,9 @@ void rotate(
   }
   const Dtype wide = x.dtype() == Dtype::kF64 ? Dtype::kF64 : Dtype::kF32;
   rope_kernels().run(x.device(), x.dtype(), x.last_is_dense() ? x : x.contiguous(),
-                     positions.expand({x.size(0), x.size(1)}), table.cos.to(wide),
-                     table.sin.to(wide), out, sign);
+                     positions.to(x.device()).expand({x.size(0), x.size(1)}),
+                     table.cos.to(wide).to(x.device()), table.sin.to(wide).to(x.device()), out,
+                     sign);
 }
 
 }  // namespace

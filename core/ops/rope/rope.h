@@ -27,7 +27,8 @@ struct RopeTable {
 /// sin, y[i + D/2] = x[i + D/2] cos + x[i] sin (the form of GPT-NeoX and of Llama in Hugging Face).
 /// Shapes:  x_BTHD, positions_BT (i32; also [1, T] for all rows alike), table [positions, D/2] ->
 /// y_BTHD Types:   x f32, bf16 (computed in f32) or f64; an f32 table serves all of them. Errors:
-/// ShapeError; DtypeError; DataError naming a position outside the table. Cost:    memory-bound. x
+/// ShapeError; DtypeError; DataError naming a position outside the table, where positions are on the CPU (on a device such a token
+/// becomes NaN). Positions and table that are not on x's device are copied there. Cost:    memory-bound. x
 /// may be any view with a dense last dimension (q or k inside a fused projection). Source:  Su et
 /// al. 2021, "RoFormer".
 [[nodiscard]] Tensor rope(const Tensor& x_BTHD, const Tensor& positions_BT, const RopeTable& table);
