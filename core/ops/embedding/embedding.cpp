@@ -23,8 +23,8 @@ EmbeddingBackwardTable& embedding_backward_kernels() {
 }
 
 namespace {
-// The ids as a dense list, each inside the vocabulary.
-Tensor checked_tokens(const Tensor& tokens, std::int64_t vocabulary) {
+// The ids as a dense list on the table's device, each inside the vocabulary where they come from the host.
+Tensor checked_tokens(const Tensor& tokens, std::int64_t vocabulary, Device device) {
   CLS_CHECK(tokens.dtype() == Dtype::kI32, DtypeError, "embedding: tokens are ", tokens.dtype(),
             "; expected i32");
   Tensor list = tokens.contiguous().reshape({tokens.numel()});
@@ -36,7 +36,7 @@ Tensor checked_tokens(const Tensor& tokens, std::int64_t vocabulary) {
                 "; was the data tokenized for another model?");
     }
   }
-  return list;
+  return list.to(device);
 }
 }  // namespace
 
@@ -45,7 +45,7 @@ Tensor embedding(const Tensor& tokens, const Tensor& table_VM) {
             table_VM.dtype());
   CLS_CHECK(table_VM.rank() == 2, ShapeError, "embedding: the table is ", table_VM.shape(),
             "; expected (V, M)");
-  const Tensor list = checked_tokens(tokens, table_VM.size(0));
+  const Tensor list = checked_tokens(tokens, table_VM.size(0), table_VM.device());
   Shape shape = tokens.shape();
   shape.push_back(table_VM.size(1));
   Tensor y = Tensor::empty(shape, table_VM.dtype(), table_VM.device());
@@ -75,7 +75,7 @@ void embedding_backward(const Tensor& dy,
     accumulate ? ops::accumulate(sums, dtable_VM) : dtable_VM.copy_from(sums);
     return;
   }
-  const Tensor list = checked_tokens(tokens, dtable_VM.size(0));
+  const Tensor list = checked_tokens(tokens, dtable_VM.size(0), dtable_VM.device());
   if (!accumulate) {
     dtable_VM.fill(0);
   }
