@@ -51,7 +51,7 @@ __global__ void __launch_bounds__(kMostRowThreads)
   }
   using Sum = RowSum<Layout>;
   const RowValues<T, Layout> values(x + row * norm.width, norm.width);
-  const double n = static_cast<double>(norm.width);
+  const auto n = static_cast<Sum>(norm.width);
   float centre = 0.0F;
   if constexpr (kCentred) {
     Sum sum[1] = {0};
@@ -63,7 +63,7 @@ __global__ void __launch_bounds__(kMostRowThreads)
       }
     });
     row_reduce<Layout, Add>(sum, Sum(0));
-    centre = static_cast<float>(static_cast<double>(sum[0]) / n);
+    centre = static_cast<float>(sum[0] / n);
   }
   // The centre is rounded: the sum of what is left over gives the rest of the mean, and takes its square out of the variance.
   Sum moments[2] = {0, 0};
@@ -77,9 +77,10 @@ __global__ void __launch_bounds__(kMostRowThreads)
     }
   });
   row_reduce<Layout, Add>(moments, Sum(0));
-  const double rest = kCentred ? static_cast<double>(moments[0]) / n : 0.0;
-  const double variance = static_cast<double>(moments[1]) / n - rest * rest;
-  const double scale = 1.0 / std::sqrt((variance < 0.0 ? 0.0 : variance) + norm.eps);
+  const Sum rest = kCentred ? moments[0] / n : Sum(0);
+  const Sum variance = moments[1] / n - rest * rest;
+  const Sum scale =
+      Sum(1) / std::sqrt((variance < Sum(0) ? Sum(0) : variance) + static_cast<Sum>(norm.eps));
   const auto factor = static_cast<float>(scale);
   const auto shift = static_cast<float>(-rest * scale);
   for_each_in_row<Layout>(norm.width, [&](int k, std::int64_t i) {
@@ -97,7 +98,7 @@ __global__ void __launch_bounds__(kMostRowThreads)
   if (Layout::thread() == 0) {
     norm.rstd[row] = factor;
     if (kCentred) {
-      norm.mean[row] = static_cast<float>(static_cast<double>(centre) + rest);
+      norm.mean[row] = static_cast<float>(static_cast<Sum>(centre) + rest);
     }
   }
 }
