@@ -157,7 +157,25 @@ struct BackwardArguments {
   float* shift;       // [B, H, T]: <dy, y> - dlse + dentropy H
   float* row_dscale;  // [B, H, T], or null where there is no scale or sink
   float* row_dsink;
+  bool pairs = false;  // gradients may be written two bf16 at a time
 };
+
+/// First i in [0, T) with values[i] >= bound; values ascend.
+__device__ inline std::int64_t first_at_least(const std::int32_t* values,
+                                              std::int64_t T,
+                                              std::int64_t bound) {
+  std::int64_t low = 0;
+  std::int64_t high = T;
+  while (low < high) {
+    const std::int64_t middle = (low + high) / 2;
+    if (values[middle] >= bound) {
+      high = middle;
+    } else {
+      low = middle + 1;
+    }
+  }
+  return low;
+}
 
 /// Up to 64 rows of one head.
 template <class T>

@@ -79,6 +79,7 @@ __device__ inline WarpRows start_warp_rows(const Logits& logits,
                                            bool (&negative)[2]) {
   WarpRows rows;
   const int lane = static_cast<int>(threadIdx.x) % cuda::kWarp;
+  CLS_UNROLL
   for (int half = 0; half < 2; ++half) {
     const std::int64_t i = first + lane / 4 + 8 * half;
     const float scale = i < T ? logits.scale_of(h, i) : 0.0F;
@@ -169,6 +170,7 @@ __global__ void __launch_bounds__(kWarps * 32, kD == 64 ? 12 / kWarps : 8 / kWar
   }
   cuda::wait_copies<0>();
   float largest = -std::numeric_limits<float>::infinity();
+  CLS_UNROLL
   for (int half = 0; half < 2; ++half) {
     const float sum = quad_reduce(rows.sum[half], cuda::Add{});
     const float weighted = quad_reduce(rows.weighted[half], cuda::Add{});
