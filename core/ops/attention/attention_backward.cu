@@ -75,21 +75,14 @@ __global__ void __launch_bounds__(kThreads, 2) attention_dq_kernel(BackwardArgum
   __shared__ GradientRow rows[kTile];
   const SharedTiles shared = shared_tiles(memory);
   const Sizes& n = a.sizes;
-  const std::int64_t heads = n.B * n.H;
-  const std::int64_t blocks = (n.T + kTile - 1) / kTile;
-  const std::int64_t block = blocks - 1 - static_cast<std::int64_t>(blockIdx.x) / heads;
-  const std::int64_t head = static_cast<std::int64_t>(blockIdx.x) % heads;
-  const std::int64_t b = head / n.H;
-  const std::int64_t h = head % n.H;
-  const std::int64_t g = h / (n.H / n.G);
-  const std::int64_t first_row = block * kTile;
-  const int count = static_cast<int>(n.T - first_row < kTile ? n.T - first_row : kTile);
+  const QueryBlock at(n, kTile);
+  const int count = static_cast<int>(at.last - at.first);
   if (threadIdx.x < kTile) {
     const auto r = static_cast<int>(threadIdx.x);
-    const std::int64_t i = first_row + r;
-    begin[r] = r < count ? a.logits.begin_BT[b * n.T + i] : 0;
-    end[r] = r < count ? a.logits.end_BT[b * n.T + i] : 0;
-    rows[r] = r < count ? gradient_row(a, b, h, i) : GradientRow{};
+    const std::int64_t i = at.first + r;
+    begin[r] = r < count ? a.logits.begin_BT[at.b * n.T + i] : 0;
+    end[r] = r < count ? a.logits.end_BT[at.b * n.T + i] : 0;
+    rows[r] = r < count ? gradient_row(a, at.b, at.h, i) : GradientRow{};
   }
   __syncthreads();
   const int ty = static_cast<int>(threadIdx.x) / kLanes;
@@ -101,17 +94,17 @@ __global__ void __launch_bounds__(kThreads, 2) attention_dq_kernel(BackwardArgum
   for (std::int64_t key = begin[0] / kTile * kTile; key < last_key; key += kTile) {
     ScoreTile scores;
     ScoreTile dp;
-    multiply_rows(tile_rows(a.q, b, h, first_row, n.T), tile_rows(a.k, b, g, key, last_key), n.D,
-                  shared, scores);
-    multiply_rows(tile_rows(a.dy, b, h, first_row, n.T), tile_rows(a.v, b, g, key, last_key), n.E,
-                  shared, dp);
+    multiply_rows(tile_rows(a.q, at.b, at.h, at.first, n.T),
+                  tile_rows(a.k, at.b, at.g, key, last_key), n.D, shared, scores);
+    multiply_rows(tile_rows(a.dy, at.b, at.h, at.first, n.T),
+                  tile_rows(a.v, at.b, at.g, key, last_key), n.E, shared, dp);
     CLS_UNROLL
     for (int i = 0; i < kOwnRows; ++i) {
       const int r = ty * kOwnRows + i;
       const auto own_key = static_cast<int>(key) + tx * kOwnColumns;
       Words words{};
       if (a.dropout.active) {
-        words = a.dropout.words(b, h, first_row + r, own_key);
+        words = a.dropout.words(at.b, at.h, at.first + r, own_key);
       }
       CLS_UNROLL
       for (int j = 0; j < kOwnColumns; ++j) {
@@ -127,7 +120,7 @@ __global__ void __launch_bounds__(kThreads, 2) attention_dq_kernel(BackwardArgum
       }
     }
     store_tile(scores, shared);
-    sums.add(tile_rows(a.k, b, g, key, last_key), column, n.D, shared);
+    sums.add(tile_rows(a.k, at.b, at.g, key, last_key), column, n.D, shared);
   }
   float factor[kOwnRows];
   CLS_UNROLL
@@ -137,11 +130,11 @@ __global__ void __launch_bounds__(kThreads, 2) attention_dq_kernel(BackwardArgum
     if (a.row_dscale != nullptr) {
       const float sum = row_reduce(dscale[i], cuda::Add{});
       if (blockIdx.y == 0 && tx == 0 && r < count) {
-        a.row_dscale[head * n.T + first_row + r] = sum * a.logits.scale;
+        a.row_dscale[at.head * n.T + at.first + r] = sum * a.logits.scale;
       }
     }
   }
-  sums.store(a.dq.at(b, h, first_row), a.dq.row, count, column, n.D, factor);
+  sums.store(a.dq.at(at.b, at.h, at.first), a.dq.row, count, column, n.D, factor);
 }
 
 // Rows of the tile are keys here and its columns are queries. kValues: dv, else dk. Grid: (key blocks x B x G, parts of E or D).

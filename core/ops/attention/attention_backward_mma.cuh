@@ -75,34 +75,27 @@ __global__ void __launch_bounds__(kMmaThreads, kD == 64 ? 3 : 2)
   const Tile dy_tile{memory + Tile::kSize};
   bf16* buffers = memory + 2 * Tile::kSize;
   const Sizes& n = a.sizes;
-  const std::int64_t heads = n.B * n.H;
-  const std::int64_t blocks = (n.T + kTile - 1) / kTile;
-  const std::int64_t block = blocks - 1 - static_cast<std::int64_t>(blockIdx.x) / heads;
-  const std::int64_t head = static_cast<std::int64_t>(blockIdx.x) % heads;
-  const std::int64_t b = head / n.H;
-  const std::int64_t h = head % n.H;
-  const std::int64_t g = h / (n.H / n.G);
-  const std::int64_t first_row = block * kTile;
-  const std::int64_t last_row = first_row + kTile < n.T ? first_row + kTile : n.T;
-  const std::int32_t* begins = a.logits.begin_BT + b * n.T;
-  const std::int32_t* ends = a.logits.end_BT + b * n.T;
-  const int last_key = ends[last_row - 1];
-  const int full_begin = begins[last_row - 1];
-  const int full_end = ends[first_row];
-  int key = begins[first_row] / kTile * kTile;
+  const QueryBlock at(n, kTile);
+  const std::int32_t* begins = a.logits.begin_BT + at.b * n.T;
+  const std::int32_t* ends = a.logits.end_BT + at.b * n.T;
+  const int last_key = ends[at.last - 1];
+  const int full_begin = begins[at.last - 1];
+  const int full_end = ends[at.first];
+  int key = begins[at.first] / kTile * kTile;
   const auto fill_keys = [&](int first, unsigned buffer) {
     const Tile k_tile{buffers + 2 * buffer * Tile::kSize};
     const Tile v_tile{buffers + (2 * buffer + 1) * Tile::kSize};
-    k_tile.template fill<kMmaThreads>(a.k.at(b, g, first), a.k.row, last_key - first);
-    v_tile.template fill<kMmaThreads>(a.v.at(b, g, first), a.v.row, last_key - first);
+    k_tile.template fill<kMmaThreads>(a.k.at(at.b, at.g, first), a.k.row, last_key - first);
+    v_tile.template fill<kMmaThreads>(a.v.at(at.b, at.g, first), a.v.row, last_key - first);
     cuda::commit_copies();
   };
-  q_tile.template fill<kMmaThreads>(a.q.at(b, h, first_row), a.q.row, last_row - first_row);
-  dy_tile.template fill<kMmaThreads>(a.dy.at(b, h, first_row), a.dy.row, last_row - first_row);
+  q_tile.template fill<kMmaThreads>(a.q.at(at.b, at.h, at.first), a.q.row, at.last - at.first);
+  dy_tile.template fill<kMmaThreads>(a.dy.at(at.b, at.h, at.first), a.dy.row, at.last - at.first);
   fill_keys(key, 0);
   const unsigned warp_row = threadIdx.x / cuda::kWarp * kWarpRows;
-  const std::int64_t own_row = first_row + warp_row + threadIdx.x % cuda::kWarp / 4;
-  const MmaRow rows[2] = {mma_row(a, b, h, own_row, n.T), mma_row(a, b, h, own_row + 8, n.T)};
+  const std::int64_t own_row = at.first + warp_row + threadIdx.x % cuda::kWarp / 4;
+  const MmaRow rows[2] = {mma_row(a, at.b, at.h, own_row, n.T),
+                          mma_row(a, at.b, at.h, own_row + 8, n.T)};
   float dscale[2] = {};
   WarpTile<kD / 8> sums;
   for (unsigned buffer = 0; key < last_key; key += kTile, buffer ^= 1U) {
@@ -143,9 +136,9 @@ __global__ void __launch_bounds__(kMmaThreads, kD == 64 ? 3 : 2)
     const float sum = kScale ? quad_reduce(dscale[half], cuda::Add{}) : 0.0F;
     const std::int64_t i = own_row + 8 * half;
     if (i < n.T) {
-      sums.store_row(half, rows[half].scale, a.dq.at(b, h, i), a.pairs);
+      sums.store_row(half, rows[half].scale, a.dq.at(at.b, at.h, i), a.pairs);
       if (kScale && threadIdx.x % 4 == 0) {
-        a.row_dscale[head * n.T + i] = sum * a.logits.scale;
+        a.row_dscale[at.head * n.T + i] = sum * a.logits.scale;
       }
     }
   }
