@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The CUDA backward of attention, any sizes and options: one kernel over query blocks for dq, one over key blocks for dk and dv, so
 // that every sum has one owner and one order.
+#include "core/ops/attention/attention_backward_mma.cuh"
 #include "core/ops/attention/attention_device.cuh"
 
 namespace clausius::ops {
@@ -74,21 +75,14 @@ __global__ void __launch_bounds__(kThreads, 2) attention_dq_kernel(BackwardArgum
   __shared__ GradientRow rows[kTile];
   const SharedTiles shared = shared_tiles(memory);
   const Sizes& n = a.sizes;
-  const std::int64_t heads = n.B * n.H;
-  const std::int64_t blocks = (n.T + kTile - 1) / kTile;
-  const std::int64_t block = blocks - 1 - static_cast<std::int64_t>(blockIdx.x) / heads;
-  const std::int64_t head = static_cast<std::int64_t>(blockIdx.x) % heads;
-  const std::int64_t b = head / n.H;
-  const std::int64_t h = head % n.H;
-  const std::int64_t g = h / (n.H / n.G);
-  const std::int64_t first_row = block * kTile;
-  const int count = static_cast<int>(n.T - first_row < kTile ? n.T - first_row : kTile);
+  const QueryBlock at(n, kTile);
+  const int count = static_cast<int>(at.last - at.first);
   if (threadIdx.x < kTile) {
     const auto r = static_cast<int>(threadIdx.x);
-    const std::int64_t i = first_row + r;
-    begin[r] = r < count ? a.logits.begin_BT[b * n.T + i] : 0;
-    end[r] = r < count ? a.logits.end_BT[b * n.T + i] : 0;
-    rows[r] = r < count ? gradient_row(a, b, h, i) : GradientRow{};
+    const std::int64_t i = at.first + r;
+    begin[r] = r < count ? a.logits.begin_BT[at.b * n.T + i] : 0;
+    end[r] = r < count ? a.logits.end_BT[at.b * n.T + i] : 0;
+    rows[r] = r < count ? gradient_row(a, at.b, at.h, i) : GradientRow{};
   }
   __syncthreads();
   const int ty = static_cast<int>(threadIdx.x) / kLanes;
@@ -100,17 +94,17 @@ __global__ void __launch_bounds__(kThreads, 2) attention_dq_kernel(BackwardArgum
   for (std::int64_t key = begin[0] / kTile * kTile; key < last_key; key += kTile) {
     ScoreTile scores;
     ScoreTile dp;
-    multiply_rows(tile_rows(a.q, b, h, first_row, n.T), tile_rows(a.k, b, g, key, last_key), n.D,
-                  shared, scores);
-    multiply_rows(tile_rows(a.dy, b, h, first_row, n.T), tile_rows(a.v, b, g, key, last_key), n.E,
-                  shared, dp);
+    multiply_rows(tile_rows(a.q, at.b, at.h, at.first, n.T),
+                  tile_rows(a.k, at.b, at.g, key, last_key), n.D, shared, scores);
+    multiply_rows(tile_rows(a.dy, at.b, at.h, at.first, n.T),
+                  tile_rows(a.v, at.b, at.g, key, last_key), n.E, shared, dp);
     CLS_UNROLL
     for (int i = 0; i < kOwnRows; ++i) {
       const int r = ty * kOwnRows + i;
       const auto own_key = static_cast<int>(key) + tx * kOwnColumns;
       Words words{};
       if (a.dropout.active) {
-        words = a.dropout.words(b, h, first_row + r, own_key);
+        words = a.dropout.words(at.b, at.h, at.first + r, own_key);
       }
       CLS_UNROLL
       for (int j = 0; j < kOwnColumns; ++j) {
@@ -126,7 +120,7 @@ __global__ void __launch_bounds__(kThreads, 2) attention_dq_kernel(BackwardArgum
       }
     }
     store_tile(scores, shared);
-    sums.add(tile_rows(a.k, b, g, key, last_key), column, n.D, shared);
+    sums.add(tile_rows(a.k, at.b, at.g, key, last_key), column, n.D, shared);
   }
   float factor[kOwnRows];
   CLS_UNROLL
@@ -136,28 +130,11 @@ __global__ void __launch_bounds__(kThreads, 2) attention_dq_kernel(BackwardArgum
     if (a.row_dscale != nullptr) {
       const float sum = row_reduce(dscale[i], cuda::Add{});
       if (blockIdx.y == 0 && tx == 0 && r < count) {
-        a.row_dscale[head * n.T + first_row + r] = sum * a.logits.scale;
+        a.row_dscale[at.head * n.T + at.first + r] = sum * a.logits.scale;
       }
     }
   }
-  sums.store(a.dq.at(b, h, first_row), a.dq.row, count, column, n.D, factor);
-}
-
-// First i in [0, T) with values[i] >= bound; values ascend.
-__device__ inline std::int64_t first_at_least(const std::int32_t* values,
-                                              std::int64_t T,
-                                              std::int64_t bound) {
-  std::int64_t low = 0;
-  std::int64_t high = T;
-  while (low < high) {
-    const std::int64_t middle = (low + high) / 2;
-    if (values[middle] >= bound) {
-      high = middle;
-    } else {
-      low = middle + 1;
-    }
-  }
-  return low;
+  sums.store(a.dq.at(at.b, at.h, at.first), a.dq.row, count, column, n.D, factor);
 }
 
 // Rows of the tile are keys here and its columns are queries. kValues: dv, else dk. Grid: (key blocks x B x G, parts of E or D).
@@ -280,28 +257,62 @@ cuda::LaunchConfig tiles_config(std::int64_t blocks, std::int64_t width, int chu
 }
 
 template <class T>
-void run_kernels(const BackwardArguments<T>& a, const AttentionProblem& p) {
-  cuda::launch(attention_row_gradient_kernel<T>, cuda::grid_over(p.B * p.H * p.T * cuda::kWarp), a);
+void run_general(const BackwardArguments<T>& a, const AttentionProblem& p) {
   const std::int64_t query_blocks = p.B * p.H * div_ceil<std::int64_t>(p.T, kTile);
   const std::int64_t key_blocks = p.B * p.G * div_ceil<std::int64_t>(p.S, kTile);
-  if (p.D <= kChunk) {
-    cuda::launch(attention_dq_kernel<T, 1>, tiles_config(query_blocks, p.D, 1), a);
-  } else {
-    cuda::launch(attention_dq_kernel<T, 2>, tiles_config(query_blocks, p.D, 2), a);
+  const int d_chunks = p.D <= kChunk ? 1 : 2;
+  const int e_chunks = p.E <= kChunk ? 1 : 2;
+  cuda::launch(d_chunks == 1 ? attention_dq_kernel<T, 1> : attention_dq_kernel<T, 2>,
+               tiles_config(query_blocks, p.D, d_chunks), a);
+  if (key_blocks > 0) {
+    cuda::launch(
+        d_chunks == 1 ? attention_dkv_kernel<T, 1, false> : attention_dkv_kernel<T, 2, false>,
+        tiles_config(key_blocks, p.D, d_chunks), a);
+    cuda::launch(
+        e_chunks == 1 ? attention_dkv_kernel<T, 1, true> : attention_dkv_kernel<T, 2, true>,
+        tiles_config(key_blocks, p.E, e_chunks), a);
   }
-  if (key_blocks == 0) {
-    return;
+}
+
+template <int kD>
+void run_mma(const BackwardArguments<bf16>& a, const AttentionProblem& p) {
+  const auto config = [](std::int64_t blocks, std::size_t rows) {
+    return cuda::LaunchConfig{.grid = dim3(narrow<unsigned>(blocks)),
+                              .block = dim3(kMmaThreads),
+                              .shared_bytes = rows * kD * sizeof(bf16)};
+  };
+  const std::int64_t query_blocks = p.B * p.H * div_ceil<std::int64_t>(p.T, kTile);
+  const std::int64_t key_blocks = p.B * p.G * div_ceil<std::int64_t>(p.S, kTile);
+  cuda::launch(a.row_dscale != nullptr ? attention_dq_mma_kernel<kD, true>
+                                       : attention_dq_mma_kernel<kD, false>,
+               config(query_blocks, 6 * kTile), a);
+  if (key_blocks > 0) {
+    cuda::launch(attention_dkv_mma_kernel<kD>, config(key_blocks, kD == 64 ? 6 * kTile : 4 * kTile),
+                 a);
   }
-  if (p.D <= kChunk) {
-    cuda::launch(attention_dkv_kernel<T, 1, false>, tiles_config(key_blocks, p.D, 1), a);
-  } else {
-    cuda::launch(attention_dkv_kernel<T, 2, false>, tiles_config(key_blocks, p.D, 2), a);
+}
+
+template <class T>
+void run_kernels(BackwardArguments<T> a,
+                 const AttentionProblem& p,
+                 const Tensor& dy,
+                 const Tensor& q,
+                 const Tensor& k,
+                 const Tensor& v) {
+  cuda::launch(attention_row_gradient_kernel<T>, cuda::grid_over(p.B * p.H * p.T * cuda::kWarp), a);
+  if constexpr (std::is_same_v<T, bf16>) {
+    if (for_tensor_cores(p)) {
+      const Tensor aligned[] = {with_vectors(q, 1), with_vectors(k, 1), with_vectors(v, 1),
+                                with_vectors(dy, 2)};
+      a.q = HeadRows<const T>(aligned[0], 1);
+      a.k = HeadRows<const T>(aligned[1], 1);
+      a.v = HeadRows<const T>(aligned[2], 1);
+      a.dy = HeadRows<const T>(aligned[3], 2);
+      a.pairs = writes_pairs(a.dq) && writes_pairs(a.dk) && writes_pairs(a.dv);
+      return p.D == 64 ? run_mma<64>(a, p) : run_mma<128>(a, p);
+    }
   }
-  if (p.E <= kChunk) {
-    cuda::launch(attention_dkv_kernel<T, 1, true>, tiles_config(key_blocks, p.E, 1), a);
-  } else {
-    cuda::launch(attention_dkv_kernel<T, 2, true>, tiles_config(key_blocks, p.E, 2), a);
-  }
+  run_general(a, p);
 }
 
 template <class T>
@@ -355,7 +366,7 @@ void attention_backward_cuda(const Tensor& dy,
                   .shift = shift.data<float>(),
                   .row_dscale = dscale.defined() ? row_dscale.data<float>() : nullptr,
                   .row_dsink = dsink.defined() ? row_dsink.data<float>() : nullptr},
-                 problem);
+                 problem, dy, q, k, v);
   sum_rows(row_dscale, problem, dscale);
   sum_rows(row_dsink, problem, dsink);
 }

@@ -115,6 +115,26 @@ struct Sizes {
       : B(p.B), H(p.H), G(p.G), T(p.T), S(p.S), D(p.D), E(p.E) {}
 };
 
+/// The block of queries of a thread block, of a grid of blocks x B x H: the last blocks come first, since they see most keys where the
+/// mask is causal.
+struct QueryBlock {
+  std::int64_t head, b, h, g;  // head: b H + h
+  std::int64_t blocks, block;
+  std::int64_t first, last;  // rows
+
+  __device__ QueryBlock(const Sizes& n, int rows) {
+    const std::int64_t heads = n.B * n.H;
+    head = static_cast<std::int64_t>(blockIdx.x) % heads;
+    b = head / n.H;
+    h = head % n.H;
+    g = h / (n.H / n.G);
+    blocks = (n.T + rows - 1) / rows;
+    block = blocks - 1 - static_cast<std::int64_t>(blockIdx.x) / heads;
+    first = block * rows;
+    last = first + rows < n.T ? first + rows : n.T;
+  }
+};
+
 /// All that the forward kernels get.
 template <class T>
 struct ForwardArguments {
@@ -157,7 +177,25 @@ struct BackwardArguments {
   float* shift;       // [B, H, T]: <dy, y> - dlse + dentropy H
   float* row_dscale;  // [B, H, T], or null where there is no scale or sink
   float* row_dsink;
+  bool pairs = false;  // gradients may be written two bf16 at a time
 };
+
+/// First i in [0, T) with values[i] >= bound; values ascend.
+__device__ inline std::int64_t first_at_least(const std::int32_t* values,
+                                              std::int64_t T,
+                                              std::int64_t bound) {
+  std::int64_t low = 0;
+  std::int64_t high = T;
+  while (low < high) {
+    const std::int64_t middle = (low + high) / 2;
+    if (values[middle] >= bound) {
+      high = middle;
+    } else {
+      low = middle + 1;
+    }
+  }
+  return low;
+}
 
 /// Up to 64 rows of one head.
 template <class T>

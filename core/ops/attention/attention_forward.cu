@@ -110,27 +110,19 @@ __global__ void __launch_bounds__(kThreads, 2) attention_forward_kernel(ForwardA
   __shared__ float scale[kTile];
   const SharedTiles shared = shared_tiles(memory);
   const Sizes& n = a.sizes;
-  const std::int64_t heads = n.B * n.H;
-  const std::int64_t blocks = (n.T + kTile - 1) / kTile;
-  // Later blocks of a causal mask see more keys: the long ones first.
-  const std::int64_t block = blocks - 1 - static_cast<std::int64_t>(blockIdx.x) / heads;
-  const std::int64_t head = static_cast<std::int64_t>(blockIdx.x) % heads;
-  const std::int64_t b = head / n.H;
-  const std::int64_t h = head % n.H;
-  const std::int64_t g = h / (n.H / n.G);
-  const std::int64_t first_row = block * kTile;
-  const int count = static_cast<int>(n.T - first_row < kTile ? n.T - first_row : kTile);
+  const QueryBlock at(n, kTile);
+  const int count = static_cast<int>(at.last - at.first);
   if (threadIdx.x < kTile) {
     const auto r = static_cast<int>(threadIdx.x);
-    const std::int64_t i = first_row + r;
-    begin[r] = r < count ? a.logits.begin_BT[b * n.T + i] : 0;
-    end[r] = r < count ? a.logits.end_BT[b * n.T + i] : 0;
-    scale[r] = r < count ? a.logits.scale_of(h, i) : 0.0F;
+    const std::int64_t i = at.first + r;
+    begin[r] = r < count ? a.logits.begin_BT[at.b * n.T + i] : 0;
+    end[r] = r < count ? a.logits.end_BT[at.b * n.T + i] : 0;
+    scale[r] = r < count ? a.logits.scale_of(at.h, i) : 0.0F;
   }
   RunningRows running;
   const bool holds_sink = a.logits.sinks != nullptr && threadIdx.x % kLanes == 0;
   for (int i = 0; i < kOwnRows; ++i) {
-    running.max[i] = a.logits.sinks != nullptr ? a.logits.sink_of(h) * kLog2E : kNothing;
+    running.max[i] = a.logits.sinks != nullptr ? a.logits.sink_of(at.h) * kLog2E : kNothing;
     running.sum[i] = holds_sink ? 1.0F : 0.0F;
     running.weighted[i] = 0;
   }
@@ -141,20 +133,20 @@ __global__ void __launch_bounds__(kThreads, 2) attention_forward_kernel(ForwardA
   Sums64<kChunks> sums;
   for (std::int64_t key = begin[0] / kTile * kTile; key < last_key; key += kTile) {
     ScoreTile scores;
-    multiply_rows(tile_rows(a.q, b, h, first_row, n.T), tile_rows(a.k, b, g, key, last_key), n.D,
-                  shared, scores);
-    softmax_tile(a, b, h, first_row, key, begin, end, scale, scores, running, sums);
+    multiply_rows(tile_rows(a.q, at.b, at.h, at.first, n.T),
+                  tile_rows(a.k, at.b, at.g, key, last_key), n.D, shared, scores);
+    softmax_tile(a, at.b, at.h, at.first, key, begin, end, scale, scores, running, sums);
     store_tile(scores, shared);
-    sums.add(tile_rows(a.v, b, g, key, last_key), column, n.E, shared);
+    sums.add(tile_rows(a.v, at.b, at.g, key, last_key), column, n.E, shared);
   }
   float inverse[kOwnRows];
   const bool writes = blockIdx.y == 0;
-  finish_rows(a, head * n.T + first_row, count, writes, begin, end, running, inverse);
-  sums.store(a.y.at(b, h, first_row), a.y.row, count, column, n.E, inverse);
+  finish_rows(a, at.head * n.T + at.first, count, writes, begin, end, running, inverse);
+  sums.store(a.y.at(at.b, at.h, at.first), a.y.row, count, column, n.E, inverse);
   const float largest =
       cuda::block_reduce<cuda::Max>(running.largest, -std::numeric_limits<float>::infinity());
   if (writes && threadIdx.x == 0) {
-    a.block_max[head * blocks + block] = largest;
+    a.block_max[at.head * at.blocks + at.block] = largest;
   }
 }
 

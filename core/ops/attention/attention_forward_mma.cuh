@@ -79,6 +79,7 @@ __device__ inline WarpRows start_warp_rows(const Logits& logits,
                                            bool (&negative)[2]) {
   WarpRows rows;
   const int lane = static_cast<int>(threadIdx.x) % cuda::kWarp;
+  CLS_UNROLL
   for (int half = 0; half < 2; ++half) {
     const std::int64_t i = first + lane / 4 + 8 * half;
     const float scale = i < T ? logits.scale_of(h, i) : 0.0F;
@@ -106,31 +107,22 @@ __global__ void __launch_bounds__(kWarps * 32, kD == 64 ? 12 / kWarps : 8 / kWar
   const BfTile<kTile, kD> v_tile{memory + k_tile.kSize};
   const BfTile<kRows, kD> q_tile{memory + 2 * k_tile.kSize};
   const Sizes& n = a.sizes;
-  const std::int64_t heads = n.B * n.H;
-  const std::int64_t blocks = (n.T + kRows - 1) / kRows;
-  // Later blocks of a causal mask see more keys: the long ones first.
-  const std::int64_t block = blocks - 1 - static_cast<std::int64_t>(blockIdx.x) / heads;
-  const std::int64_t head = static_cast<std::int64_t>(blockIdx.x) % heads;
-  const std::int64_t b = head / n.H;
-  const std::int64_t h = head % n.H;
-  const std::int64_t g = h / (n.H / n.G);
-  const std::int64_t first_row = block * kRows;
-  const std::int64_t last_row = first_row + kRows < n.T ? first_row + kRows : n.T;
-  const std::int32_t* begins = a.logits.begin_BT + b * n.T;
-  const std::int32_t* ends = a.logits.end_BT + b * n.T;
-  const int last_key = ends[last_row - 1];
+  const QueryBlock at(n, kRows);
+  const std::int32_t* begins = a.logits.begin_BT + at.b * n.T;
+  const std::int32_t* ends = a.logits.end_BT + at.b * n.T;
+  const int last_key = ends[at.last - 1];
   // Tiles [full_begin, full_end) are seen whole by every row.
-  const int full_begin = begins[last_row - 1];
-  const int full_end = ends[first_row];
-  int key = begins[first_row] / kTile * kTile;
+  const int full_begin = begins[at.last - 1];
+  const int full_end = ends[at.first];
+  int key = begins[at.first] / kTile * kTile;
 
-  q_tile.template fill<kBlockThreads>(a.q.at(b, h, first_row), a.q.row, last_row - first_row);
+  q_tile.template fill<kBlockThreads>(a.q.at(at.b, at.h, at.first), a.q.row, at.last - at.first);
   cuda::commit_copies();
-  k_tile.template fill<kBlockThreads>(a.k.at(b, g, key), a.k.row, last_key - key);
+  k_tile.template fill<kBlockThreads>(a.k.at(at.b, at.g, key), a.k.row, last_key - key);
   cuda::commit_copies();
   const unsigned warp_row = threadIdx.x / cuda::kWarp * kWarpRows;
   bool negative[2];
-  WarpRows rows = start_warp_rows(a.logits, b, h, first_row + warp_row, n.T, negative);
+  WarpRows rows = start_warp_rows(a.logits, at.b, at.h, at.first + warp_row, n.T, negative);
   cuda::wait_copies<1>();
   __syncthreads();
   cuda::FragmentA q[kD / 16];
@@ -143,7 +135,7 @@ __global__ void __launch_bounds__(kWarps * 32, kD == 64 ? 12 / kWarps : 8 / kWar
   for (; key < last_key; key += kTile) {
     cuda::wait_copies<0>();
     __syncthreads();  // K is here, and V's readers are done
-    v_tile.template fill<kBlockThreads>(a.v.at(b, g, key), a.v.row, last_key - key);
+    v_tile.template fill<kBlockThreads>(a.v.at(at.b, at.g, key), a.v.row, last_key - key);
     cuda::commit_copies();
     WarpTile<kTile / 8> scores;
     CLS_UNROLL
@@ -153,7 +145,7 @@ __global__ void __launch_bounds__(kWarps * 32, kD == 64 ? 12 / kWarps : 8 / kWar
     cuda::wait_copies<0>();
     __syncthreads();  // V is here, and K's readers are done
     if (key + kTile < last_key) {
-      k_tile.template fill<kBlockThreads>(a.k.at(b, g, key + kTile), a.k.row,
+      k_tile.template fill<kBlockThreads>(a.k.at(at.b, at.g, key + kTile), a.k.row,
                                           last_key - key - kTile);
       cuda::commit_copies();
     }
@@ -169,27 +161,28 @@ __global__ void __launch_bounds__(kWarps * 32, kD == 64 ? 12 / kWarps : 8 / kWar
   }
   cuda::wait_copies<0>();
   float largest = -std::numeric_limits<float>::infinity();
+  CLS_UNROLL
   for (int half = 0; half < 2; ++half) {
     const float sum = quad_reduce(rows.sum[half], cuda::Add{});
     const float weighted = quad_reduce(rows.weighted[half], cuda::Add{});
     const bool seen = sum != 0;
     const float inverse = seen ? 1 / sum : 0.0F;
-    const std::int64_t i = first_row + warp_row + threadIdx.x % cuda::kWarp / 4 + 8 * half;
+    const std::int64_t i = at.first + warp_row + threadIdx.x % cuda::kWarp / 4 + 8 * half;
     if (i >= n.T) {
       continue;
     }
-    sums.store_row(half, inverse, a.y.at(b, h, i), true);
+    sums.store_row(half, inverse, a.y.at(at.b, at.h, i), true);
     if (rows.top[half] > kNothing) {
       largest = fmaxf(largest, rows.top[half] * rows.scale[half] * kLn2);
     }
     if (threadIdx.x % 4 == 0) {
       const int choices = rows.end[half] - rows.begin[half] + (a.logits.sinks != nullptr ? 1 : 0);
-      write_statistics(a, head * n.T + i, choices, rows.max[half], sum, weighted);
+      write_statistics(a, at.head * n.T + i, choices, rows.max[half], sum, weighted);
     }
   }
   largest = cuda::block_reduce<cuda::Max>(largest, -std::numeric_limits<float>::infinity());
   if (threadIdx.x == 0) {
-    a.block_max[head * blocks + block] = largest;
+    a.block_max[at.head * at.blocks + at.block] = largest;
   }
 }
 
