@@ -27,11 +27,11 @@ struct Batch {
   /// Text bytes of those targets, for bits per byte; 0 when the tokenizer is unknown.
   double target_bytes = 0.0;
 
-  /// The same batch on another device.
+  /// The same batch on another device. Document borders stay on the host, where masks are worked out.
   [[nodiscard]] Batch to(Device device) const {
     Batch moved = *this;
-    for (Tensor Batch::*part : {&Batch::inputs_BT, &Batch::targets_BT, &Batch::positions_BT,
-                                &Batch::cu_seqlens, &Batch::sample_ids_B}) {
+    for (Tensor Batch::*part :
+         {&Batch::inputs_BT, &Batch::targets_BT, &Batch::positions_BT, &Batch::sample_ids_B}) {
       if ((this->*part).defined()) {
         moved.*part = (this->*part).to(device);
       }

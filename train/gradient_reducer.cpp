@@ -48,18 +48,30 @@ void GradientReducer::ready(Parameter& parameter) {
 void GradientReducer::launch_ready() {
   while (launched_ < buckets_.size() && buckets_[launched_].pending == 0) {
     Bucket& bucket = buckets_[launched_];
-    bucket.work = communicator_.all_reduce_async(
-        parameters_.gradients().slice(0, bucket.begin, bucket.end), "gradient bucket");
     ++launched_;
+    if (communicator_.size() == 1 && parameters_.device() != kCpu) {
+      continue;
+    }
+    // On the host, where the communicator works; gradients of a device come and go.
+    bucket.values = gradients_of(bucket).to(kCpu);
+    bucket.work = communicator_.all_reduce_async(bucket.values, "gradient bucket");
   }
 }
 
 void GradientReducer::finish() {
   CLS_CHECK(launched_ == buckets_.size(), InternalError, "only ", launched_, " of ",
             buckets_.size(), " gradient buckets are final after backward");
-  for (const Bucket& bucket : buckets_) {
+  for (Bucket& bucket : buckets_) {
     bucket.work.wait();
+    if (bucket.values.defined() && parameters_.device() != kCpu) {
+      gradients_of(bucket).copy_from(bucket.values);
+    }
+    bucket.values = Tensor();
   }
+}
+
+Tensor GradientReducer::gradients_of(const Bucket& bucket) const {
+  return parameters_.gradients().slice(0, bucket.begin, bucket.end);
 }
 
 std::vector<BucketTrace> GradientReducer::trace() const {

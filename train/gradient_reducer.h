@@ -44,8 +44,10 @@ class GradientReducer {
     std::int64_t parameters = 0;
     std::int64_t pending = 0;
     Work work{};
+    Tensor values{};  // what is being reduced
   };
   void launch_ready();
+  [[nodiscard]] Tensor gradients_of(const Bucket& bucket) const;
 
   ParameterStore& parameters_;
   Communicator& communicator_;

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "core/comm/communicator.h"
+#include "core/device_backend.h"
 #include "core/io/json.h"
 #include "core/kernel_table.h"
 #include "core/libraries.h"
@@ -52,6 +53,23 @@ void check_communicator(Communicator& communicator) {
             ranks, " ranks gave ", sum, " and broadcast '", text, "'");
 }
 
+std::string backends() {
+#ifdef CLAUSIUS_HAS_CUDA
+  constexpr std::string_view kWithout = "cpu; cuda is in this build, and finds no device";
+#else
+  constexpr std::string_view kWithout = "cpu; cuda is not in this build";
+#endif
+  DeviceBackend* cuda = cuda_backend();
+  if (cuda == nullptr) {
+    return std::string(kWithout);
+  }
+  std::string list = "cpu, cuda";
+  for (int i = 0; i < cuda->count(); ++i) {
+    list += fmt::format("\n{:<14}{}", fmt::format("cuda:{}", i), cuda->describe(i));
+  }
+  return list;
+}
+
 class DoctorCommand final : public Command {
  public:
   void declare(CLI::App& app) override { app.add_flag("--json", json_, "one object, for scripts"); }
@@ -75,7 +93,7 @@ class DoctorCommand final : public Command {
     out += line("cores", fmt::format("{} in the affinity mask", available_cores()));
     out += line("memory", format_bytes(static_cast<double>(available_memory_bytes())));
     out += line("simd", simd_target());
-    out += line("backends", "cpu; cuda is not in this build");
+    out += line("backends", backends());
     out += line("communicator", fmt::format("{}, {} rank{}: a sum and a broadcast are right",
                                             communicator.description(), communicator.size(),
                                             communicator.size() == 1 ? "" : "s"));
