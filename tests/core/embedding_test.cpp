@@ -114,7 +114,7 @@ TEST(CudaEmbedding, AnIdOutsideTheVocabularyGivesNan) {
   Tensor dtable = Tensor::empty({5, 2}, Dtype::kF32, kCuda);
   ops::embedding_backward(Tensor::full({5, 2}, 1.0, Dtype::kF32, kCuda), ids, dtable, false);
   const Tensor sums = dtable.to(kCpu);
-  for (const std::size_t row : {0, 2, 4}) {
+  for (const std::size_t row : {0U, 2U, 4U}) {
     EXPECT_EQ(y.span<float>()[2 * row], 3.0F);
   }
   EXPECT_TRUE(std::isnan(y.span<float>()[2]) && std::isnan(y.span<float>()[7]));

@@ -132,7 +132,8 @@ TEST(Recipe, RefusesInWords) {
       {kGood + std::string("<<: {seed: 1}\n"),
        "r.yaml:5:1: the merge key '<<'; write the keys out, or let the recipe extend another"},
       {kGood + std::string("device: cuda\n"),
-       "r.yaml:5:1: key 'device': cuda is not available: this build has no CUDA backend, or the machine no device; use auto or cpu"},
+       "r.yaml:5:1: key 'device': cuda is not available: this build has no CUDA backend, or the "
+       "machine no device; use auto or cpu"},
       {kGood + std::string("precision: fp16\n"),
        "r.yaml:5:1: key 'precision': expected one of f32, bf16, found 'fp16'"},
       {kGood + std::string("seed: -1\n"),
