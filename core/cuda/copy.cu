@@ -6,6 +6,7 @@
 
 #include "core/cuda/copy.cuh"
 #include "core/cuda/launch.cuh"
+#include "core/dtype_dispatch.h"
 
 namespace clausius::cuda {
 namespace {
@@ -48,19 +49,6 @@ CopyPlan plan_of(const Tensor& source, const Tensor& destination) {
 }
 
 template <class To, class From>
-__device__ To convert(From value) {
-  if constexpr (std::is_same_v<To, From>) {
-    return value;
-  } else if constexpr (std::is_same_v<From, bf16>) {
-    return static_cast<To>(static_cast<float>(value));
-  } else if constexpr (std::is_same_v<To, bf16>) {
-    return bf16(static_cast<float>(value));
-  } else {
-    return static_cast<To>(value);
-  }
-}
-
-template <class To, class From>
 __global__ void copy_kernel(CopyPlan plan, const From* source, To* destination) {
   for (std::int64_t i = global_index(); i < plan.numel; i += global_threads()) {
     std::int64_t rest = i;
@@ -72,7 +60,7 @@ __global__ void copy_kernel(CopyPlan plan, const From* source, To* destination) 
       from += at * plan.from[axis];
       to += at * plan.to[axis];
     }
-    destination[to] = convert<To>(source[from]);
+    destination[to] = convert_element<To>(source[from]);
   }
 }
 
@@ -111,24 +99,6 @@ __global__ void fill_kernel(CopyPlan plan, T value, T* destination) {
       rest /= plan.size[axis];
     }
     destination[to] = value;
-  }
-}
-
-template <class Fn>
-void with_type(Dtype dtype, const Fn& fn) {
-  switch (dtype) {
-    case Dtype::kF64:
-      return fn(double{});
-    case Dtype::kF32:
-      return fn(float{});
-    case Dtype::kBf16:
-      return fn(bf16{});
-    case Dtype::kI64:
-      return fn(std::int64_t{});
-    case Dtype::kI32:
-      return fn(std::int32_t{});
-    case Dtype::kU8:
-      return fn(std::uint8_t{});
   }
 }
 

@@ -13,7 +13,6 @@
 #include "autograd/rules/reduce.h"
 #include "autograd/rules/rms_norm.h"
 #include "autograd/rules/softmax.h"
-#include "core/device_backend.h"
 #include "core/ops/accumulate/accumulate.h"
 #include "core/ops/axpby/axpby.h"
 #include "core/ops/dropout/dropout.h"
@@ -22,6 +21,7 @@
 #include "core/ops/reduce/reduce.h"
 #include "core/ops/rope/rope.h"
 #include "core/ops/softmax/softmax.h"
+#include "tests/support/cuda_test.h"
 #include "tests/support/op_case.h"
 #include "tests/support/random_tensor.h"
 
@@ -106,14 +106,7 @@ std::vector<OpCase> broadcast_layouts() {
 
 CLS_OP_CASES(broadcast_layouts, (broadcast_layouts()));
 
-class CudaKernels : public ::testing::Test {
- protected:
-  void SetUp() override {
-    if (cuda_backend() == nullptr) {
-      GTEST_SKIP() << "no CUDA device here";
-    }
-  }
-};
+class CudaKernels : public test::OnCuda<> {};
 
 Tensor normal(const Shape& shape, const char* name, Dtype dtype) {
   return random_normal(shape, name).to(dtype);

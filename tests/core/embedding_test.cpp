@@ -7,9 +7,9 @@
 #include <gtest/gtest.h>
 
 #include "autograd/rules/embedding.h"
-#include "core/device_backend.h"
 #include "core/parallel.h"
 #include "core/random.h"
+#include "tests/support/cuda_test.h"
 #include "tests/support/op_case.h"
 #include "tests/support/random_tensor.h"
 
@@ -103,11 +103,10 @@ TEST(Embedding, AnIdOutsideTheVocabularyIsNamed) {
   }
 }
 
+class CudaEmbedding : public test::OnCuda<> {};
+
 // On a device nothing can be refused without waiting for it.
-TEST(CudaEmbedding, AnIdOutsideTheVocabularyGivesNan) {
-  if (cuda_backend() == nullptr) {
-    GTEST_SKIP() << "no CUDA device";
-  }
+TEST_F(CudaEmbedding, AnIdOutsideTheVocabularyGivesNan) {
   const Tensor ids = Tensor::from(std::vector<std::int32_t>{0, 5, 1, -1, 0}, {5}).to(kCuda);
   const Tensor table = Tensor::full({5, 2}, 3.0, Dtype::kF32, kCuda);
   const Tensor y = ops::embedding(ids, table).to(kCpu);

@@ -11,8 +11,8 @@
 
 #include "autograd/rules/matmul.h"
 #include "core/allocator.h"
-#include "core/device_backend.h"
 #include "core/ops/matmul/gemm.h"
+#include "tests/support/cuda_test.h"
 #include "tests/support/op_case.h"
 #include "tests/support/random_tensor.h"
 
@@ -126,10 +126,9 @@ TEST(Matmul, EqualsReference) {
   check_all(kCpu);
 }
 
-TEST(CudaMatmul, EqualsReference) {
-  if (cuda_backend() == nullptr) {
-    GTEST_SKIP() << "no CUDA device";
-  }
+class CudaMatmul : public test::OnCuda<> {};
+
+TEST_F(CudaMatmul, EqualsReference) {
   check_all(kCuda);
 }
 
@@ -177,10 +176,7 @@ TEST(Matmul, StridedOperandsAndOutput) {
   check_strided(kCpu);
 }
 
-TEST(CudaMatmul, StridedOperandsAndOutput) {
-  if (cuda_backend() == nullptr) {
-    GTEST_SKIP() << "no CUDA device";
-  }
+TEST_F(CudaMatmul, StridedOperandsAndOutput) {
   check_strided(kCuda);
 }
 
@@ -221,10 +217,7 @@ TEST(Matmul, BatchesOfViews) {
   check_batches_of_views(kCpu);
 }
 
-TEST(CudaMatmul, BatchesOfViews) {
-  if (cuda_backend() == nullptr) {
-    GTEST_SKIP() << "no CUDA device";
-  }
+TEST_F(CudaMatmul, BatchesOfViews) {
   check_batches_of_views(kCuda);
 }
 

@@ -6,11 +6,11 @@
 
 #include <gtest/gtest.h>
 
-#include "core/device_backend.h"
 #include "core/ops/adamw/adamw.h"
 #include "core/ops/sgd/sgd.h"
 #include "core/ops/sum_of_squares/sum_of_squares.h"
 #include "core/parallel.h"
+#include "tests/support/cuda_test.h"
 #include "tests/support/op_case.h"
 #include "tests/support/random_tensor.h"
 
@@ -201,14 +201,8 @@ TEST(SumOfSquares, BitsDoNotDependOnThreads) {
 }
 
 // The device, real or emulated, against the CPU: the same formulas in f32, the change summed in another order.
-class CudaOptimizerPasses : public ::testing::Test {
+class CudaOptimizerPasses : public test::OnCuda<> {
  protected:
-  void SetUp() override {
-    if (cuda_backend() == nullptr) {
-      GTEST_SKIP() << "no CUDA device here";
-    }
-  }
-
   static Buffers on(Device device, const Buffers& b) {
     return {.gradient = b.gradient.to(device),
             .first = b.first.to(device),

@@ -47,6 +47,7 @@ StepBenchmark benchmark_step(const Recipe& original, const StepBenchmarkOptions&
 
   StepBenchmark result{.recipe = recipe.name,
                        .dtype = store.compute_dtype(),
+                       .device = store.device(),
                        .context_length = recipe.data.facts().context_length,
                        .vocab_size = language->vocab_size(),
                        .threads = num_threads()};

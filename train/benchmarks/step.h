@@ -19,6 +19,7 @@ struct StepBenchmarkOptions {
 struct StepBenchmark {
   std::string recipe;
   Dtype dtype = Dtype::kF32;
+  Device device = kCpu;
   std::int64_t rows = 0;
   std::int64_t context_length = 0;
   std::int64_t vocab_size = 0;

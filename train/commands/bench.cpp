@@ -142,10 +142,14 @@ class BenchCommand final : public Command {
 
   void show(const StepBenchmark& step) {
     const double rate = step.flops / step.median_seconds;
-    const double fraction = rate / ceilings_.gemm(step.dtype);
+    const double peak = step.device == kCpu ? ceilings_.gemm(step.dtype)
+                                            : measure_gemm_peak(step.dtype, step.device);
+    const double fraction = rate / peak;
     if (json_) {
       Json row;
       row.set("recipe", step.recipe);
+      row.set("device", concat(step.device));
+      row.set("peak_flops", peak);
       row.set("dtype", name_of(step.dtype));
       row.set("rows", step.rows);
       row.set("context_length", step.context_length);

@@ -7,43 +7,13 @@
 
 #include "core/device_backend.h"
 #include "core/dry_run.h"
+#include "core/dtype_dispatch.h"
 #include "core/parallel.h"
 
 namespace clausius::ops {
 namespace {
 
 constexpr std::int64_t kGrainElements = 1 << 16;
-
-template <class To, class From>
-To convert(From value) {
-  if constexpr (std::is_same_v<To, From>) {
-    return value;
-  } else if constexpr (std::is_same_v<From, bf16>) {
-    return static_cast<To>(static_cast<float>(value));
-  } else if constexpr (std::is_same_v<To, bf16>) {
-    return bf16(static_cast<float>(value));
-  } else {
-    return static_cast<To>(value);
-  }
-}
-
-template <class Fn>
-void with_type(Dtype dtype, const Fn& fn) {
-  switch (dtype) {
-    case Dtype::kF64:
-      return fn(double{});
-    case Dtype::kF32:
-      return fn(float{});
-    case Dtype::kBf16:
-      return fn(bf16{});
-    case Dtype::kI64:
-      return fn(std::int64_t{});
-    case Dtype::kI32:
-      return fn(std::int32_t{});
-    case Dtype::kU8:
-      return fn(std::uint8_t{});
-  }
-}
 
 // Offsets of row `row` (all but the last dimension) in a strided tensor.
 std::int64_t row_offset(const Tensor& tensor, std::int64_t row) {
@@ -75,7 +45,7 @@ void copy_rows(const Tensor& source, Tensor& destination) {
         }
       }
       for (std::int64_t i = 0; i < width; ++i) {
-        y[i * to_step] = convert<To>(x[i * from_step]);
+        y[i * to_step] = convert_element<To>(x[i * from_step]);
       }
     }
   });
@@ -140,7 +110,7 @@ void fill(Tensor& destination, double value) {
   }
   with_type(destination.dtype(), [&](auto type) {
     using T = decltype(type);
-    const T element = convert<T>(value);
+    const T element = convert_element<T>(value);
     if (destination.is_contiguous()) {
       T* data = destination.data<T>();
       parallel_for(destination.numel(), kGrainElements, [&](std::int64_t begin, std::int64_t end) {
