@@ -10,6 +10,7 @@
 #include "core/allocator.h"
 #include "core/parallel.h"
 #include "train/gradient_reducer.h"
+#include "train/buckets.h"
 #include "train/synthetic_batch.h"
 #include "train/train_step.h"
 
@@ -38,12 +39,14 @@ StepBenchmark benchmark_step(const Recipe& original, const StepBenchmarkOptions&
   ParameterStore& store = model->parameters();
   store.allocate_gradients();
   const std::unique_ptr<Optimizer> optimizer = recipe.optimizer.make(store);
-  GradientReducer reducer(store, *communicator, std::int64_t{8} << 20);
+  GradientReducer reducer(store, *communicator, make_buckets(store, std::int64_t{8} << 20, 1),
+                          /*shared=*/false);
   TrainStep step(*model, *optimizer, reducer, *communicator,
                  {.seed = static_cast<std::uint64_t>(recipe.seed),
                   .clip_norm = recipe.train.clip_norm,
-                  .recompute = recipe.train.recompute});
-  EntropyTotals entropy(model->heads_per_layer());
+                  .recompute = recipe.train.recompute,
+                  .record = recipe.train.device_graph != DeviceGraph::kOff});
+  EntropyTotals entropy(model->heads_per_layer(), store.device());
 
   StepBenchmark result{.recipe = recipe.name,
                        .dtype = store.compute_dtype(),
