@@ -40,6 +40,8 @@ class DeviceBackend {
 [[nodiscard]] DeviceBackend* cuda_backend();
 /// As above. Errors: DeviceError saying which of the two it is.
 [[nodiscard]] DeviceBackend& require_backend(Device device);
+/// Whether this build has a backend of CUDA devices, wherever it runs.
+[[nodiscard]] bool built_with_cuda();
 /// Before main, by the part of the build that has one. `probe` is called at the first use and may answer nullptr: no device here.
 void register_cuda_backend(DeviceBackend* (*probe)());
 
