@@ -24,7 +24,12 @@ namespace {
 namespace context = boost::context;
 
 constexpr int kWarp = 32;
+#if defined(__SANITIZE_ADDRESS__)
+constexpr std::size_t kStackBytes = std::size_t{256}
+                                    << 10;  // red zones around every local variable
+#else
 constexpr std::size_t kStackBytes = std::size_t{64} << 10;
+#endif
 
 // Tells the address sanitizer which stack runs.
 class StackSwitch {
