@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include "core/error.h"
+#include "tests/support/paths.h"
 #include "tests/support/process.h"
 
 namespace clausius {
@@ -33,9 +34,9 @@ const Environment& mpi_environment() {
 ProcessResult run_mpi(int ranks,
                       const std::string& mode,
                       const std::vector<std::string>& mpirun_arguments = {}) {
-  std::vector<std::string> command{CLS_MPIEXEC, "-n", std::to_string(ranks)};
+  std::vector<std::string> command{test::mpiexec(), "-n", std::to_string(ranks)};
   command.insert(command.end(), mpirun_arguments.begin(), mpirun_arguments.end());
-  command.insert(command.end(), {CLS_RANKS_PROGRAM, mode});
+  command.insert(command.end(), {test::ranks_program(), mode});
   return test::run_process(command, mpi_environment(), 120s);
 }
 
@@ -110,7 +111,7 @@ TEST(Mpi, DivergedRankIsNamed) {
 }
 
 std::vector<std::string> stepping_ranks() {
-  return {CLS_MPIEXEC, "-n", "2", CLS_RANKS_PROGRAM, "steps"};
+  return {test::mpiexec(), "-n", "2", test::ranks_program(), "steps"};
 }
 
 TEST(Signals, Usr1StopsAllRanksAfterTheSameStep) {
@@ -136,14 +137,14 @@ TEST(Signals, TermUnderMpirunLeavesSeconds) {
 }
 
 TEST(Signals, TermToASingleProcessIsGraceful) {
-  test::Process process({CLS_RANKS_PROGRAM, "steps"});
+  test::Process process({test::ranks_program(), "steps"});
   ASSERT_TRUE(process.wait_for_output("stepping\n", 60s));
   process.send(SIGTERM);
   EXPECT_EQ(process.wait(60s).exit_code, static_cast<int>(ExitCode::kStoppedBySignal));
 }
 
 TEST(Launch, SingleProcessLeavesMpiAlone) {
-  const ProcessResult plain = test::run_process({CLS_RANKS_PROGRAM, "single"});
+  const ProcessResult plain = test::run_process({test::ranks_program(), "single"});
   EXPECT_EQ(plain.exit_code, 0) << plain.output;
   EXPECT_THAT(plain.output, HasSubstr("single process, MPI untouched"));
   const ProcessResult one_rank = run_mpi(1, "single");
@@ -161,13 +162,13 @@ TEST(Launch, ForeignLaunchersAreRefused) {
   for (const Environment& launcher : launchers) {
     Environment environment = mpi_environment();
     environment.insert(launcher.begin(), launcher.end());
-    const ProcessResult result = test::run_process({CLS_RANKS_PROGRAM, "single"}, environment);
+    const ProcessResult result = test::run_process({test::ranks_program(), "single"}, environment);
     EXPECT_EQ(result.exit_code, static_cast<int>(ExitCode::kCommunication)) << result.output;
     EXPECT_THAT(result.output,
                 HasSubstr("started 2 ranks, but MPI sees 1: each would train alone"));
   }
   const ProcessResult torchrun = test::run_process(
-      {CLS_RANKS_PROGRAM, "single"}, {{"TORCHELASTIC_RUN_ID", "x"}, {"WORLD_SIZE", "2"}});
+      {test::ranks_program(), "single"}, {{"TORCHELASTIC_RUN_ID", "x"}, {"WORLD_SIZE", "2"}});
   EXPECT_EQ(torchrun.exit_code, static_cast<int>(ExitCode::kCommunication));
   EXPECT_THAT(torchrun.output, HasSubstr("start with `mpirun -n N clausius"));
 }

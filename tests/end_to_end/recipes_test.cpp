@@ -20,7 +20,8 @@ namespace {
 std::vector<std::string> tiny_overrides(const Recipe& recipe) {
   const std::string text = (test::source_dir() / "recipes" / "data" / "tiny.txt").string();
   std::vector<std::string> overrides = {"train.steps=2", "train.batch_tokens=64",
-                                        "schedule.warmup=1", "parallel.threads=1"};
+                                        "schedule.warmup=1", "parallel.threads=1",
+                                        "device=auto"};  // those for a GPU too, on it or not
   if (recipe.data.kind() == "text") {
     overrides.insert(overrides.end(), {"data.train=" + text, "data.context_length=32"});
   } else {

@@ -11,5 +11,8 @@ namespace clausius::test {
 [[nodiscard]] std::filesystem::path binary_dir();
 /// The clausius program of this build.
 [[nodiscard]] std::string program();
+/// What tests/distributed starts on each rank, and what starts it; empty in a build without MPI.
+[[nodiscard]] std::string ranks_program();
+[[nodiscard]] std::string mpiexec();
 
 }  // namespace clausius::test
