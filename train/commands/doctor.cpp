@@ -134,7 +134,8 @@ class DoctorCommand final : public Command {
     document.set("cores", available_cores());
     document.set("memory_bytes", available_memory_bytes());
     document.set("simd", simd_target());
-    document.set("backends", Json::Array{"cpu"});
+    document.set("backends",
+                 cuda_backend() == nullptr ? Json::Array{"cpu"} : Json::Array{"cpu", "cuda"});
     document.set("communicator", communicator.description());
     document.set("ranks", communicator.size());
     document.set("libraries", versions);
