@@ -33,7 +33,7 @@ std::vector<std::string> tiny_overrides(const Recipe& recipe) {
 TEST(RecipesSlow, EachTakesTwoSteps) {
   constexpr std::int64_t kLarge = 50'000'000;
   for (const std::filesystem::path& file : list_recipes(test::source_dir() / "recipes")) {
-    const std::vector<std::string> overrides = tiny_overrides(load_recipe(file));
+    const std::vector<std::string> overrides = tiny_overrides(load_recipe(file, {"device=auto"}));
     const test::TemporaryDirectory directory;
     const std::string run = (directory / "run").string();
     std::vector<std::string> command = {test::program(), "train", file.string(), "--run", run};
