@@ -3,7 +3,9 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "core/allocator.h"
 #include "core/device.h"
@@ -11,6 +13,11 @@
 namespace clausius {
 
 class Tensor;
+
+struct DeviceMemory {
+  std::int64_t free_bytes = 0;  // now, by any process
+  std::int64_t total_bytes = 0;
+};
 
 /// The seam between the core and a device's library: everything above asks here, kernels register themselves in their op's table.
 /// Work on a device is ordered as it was asked for, and so are these calls; errors of earlier kernels may surface here.
@@ -34,6 +41,10 @@ class DeviceBackend {
   virtual void fill(Tensor& destination, double value) = 0;
   /// Waits until the device has done all that was asked of it. Errors: DeviceError naming what failed.
   virtual void synchronize(int index) = 0;
+  [[nodiscard]] virtual DeviceMemory memory(int index) const = 0;
+  /// Names what the calling thread asks for from here to end_range, for a profiler's timeline. Ranges nest.
+  virtual void begin_range(std::string_view name) = 0;
+  virtual void end_range() noexcept = 0;
 };
 
 /// The backend of CUDA devices; nullptr where this build has none or the machine no device.
@@ -42,5 +53,28 @@ class DeviceBackend {
 [[nodiscard]] DeviceBackend& require_backend(Device device);
 /// Before main, by the part of the build that has one. `probe` is called at the first use and may answer nullptr: no device here.
 void register_cuda_backend(DeviceBackend* (*probe)());
+
+/// A named stretch of a profiler's timeline, from construction to destruction on one thread: every op on a device is one, and
+/// `const DeviceRange range(device, "backward");` makes more. On the CPU nothing; without a profiler a few nanoseconds.
+class DeviceRange {
+ public:
+  DeviceRange(Device device, std::string_view name) {
+    if (device.kind != DeviceKind::kCpu) {
+      begin(name);
+    }
+  }
+  ~DeviceRange() {
+    if (backend_ != nullptr) {
+      backend_->end_range();
+    }
+  }
+  DeviceRange(const DeviceRange&) = delete;
+  DeviceRange& operator=(const DeviceRange&) = delete;
+
+ private:
+  void begin(std::string_view name);
+
+  DeviceBackend* backend_ = nullptr;
+};
 
 }  // namespace clausius

@@ -6,6 +6,7 @@
 #include "core/caching_allocator.h"
 #include "core/cuda/copy.cuh"
 #include "core/device_backend.h"
+#include "tests/cuda_emulation/range_log.h"
 
 namespace clausius::emulation {
 namespace {
@@ -34,6 +35,22 @@ class EmulatedBackend final : public DeviceBackend {
   void copy(const Tensor& source, Tensor& destination) override { cuda::copy(source, destination); }
   void fill(Tensor& destination, double value) override { cuda::fill(destination, value); }
   void synchronize(int /*index*/) override {}
+  DeviceMemory memory(int /*index*/) const override {
+    return {.free_bytes = kMemoryBytes, .total_bytes = kMemoryBytes};
+  }
+  void begin_range(std::string_view name) override {
+    if (RangeLog* log = RangeLog::current(); log != nullptr) {
+      log->begin(name);
+    }
+  }
+  void end_range() noexcept override {
+    if (RangeLog* log = RangeLog::current(); log != nullptr) {
+      log->end();
+    }
+  }
+
+ private:
+  static constexpr std::int64_t kMemoryBytes = std::int64_t{1} << 30;
 };
 
 [[maybe_unused]] const bool registered = [] {
