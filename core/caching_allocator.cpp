@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <bit>
 #include <sys/mman.h>
+#include <utility>
 
 #include "core/checked.h"
 #include "core/dry_run.h"
@@ -56,6 +57,10 @@ void CachingAllocator::release(void* pointer, std::size_t bytes) noexcept {
   stats_.used_bytes -= block;
   if (reserved_.erase(pointer) > 0) {
     munmap(pointer, block);
+    return;
+  }
+  if (holding_) {
+    held_[block].push_back(pointer);
     return;
   }
   stats_.cached_bytes += block;
@@ -122,16 +127,44 @@ std::string CachingAllocator::limit_text() const {
   return limit_ == kNoLimit ? "" : concat("; there are ", limit_);
 }
 
-void* CachingAllocator::take_cached(std::size_t block) {
-  const std::lock_guard lock(mutex_);
-  const auto found = free_.find(block);
-  if (found == free_.end() || found->second.empty()) {
+void* CachingAllocator::take_from(FreeBlocks& blocks, std::size_t block) {
+  const auto found = blocks.find(block);
+  if (found == blocks.end() || found->second.empty()) {
     return nullptr;
   }
   void* pointer = found->second.back();
   found->second.pop_back();
-  stats_.cached_bytes -= block;
   return pointer;
+}
+
+void* CachingAllocator::take_cached(std::size_t block) {
+  const std::lock_guard lock(mutex_);
+  void* pointer = holding_ ? take_from(held_, block) : nullptr;
+  if (pointer == nullptr) {
+    pointer = take_from(free_, block);
+    stats_.cached_bytes -= pointer != nullptr ? block : 0;
+  }
+  return pointer;
+}
+
+void CachingAllocator::begin_hold() {
+  const std::lock_guard lock(mutex_);
+  CLS_ASSERT(!holding_ && held_.empty());
+  holding_ = true;
+}
+
+FreeBlocks CachingAllocator::end_hold() {
+  const std::lock_guard lock(mutex_);
+  holding_ = false;
+  return std::exchange(held_, {});
+}
+
+void CachingAllocator::give_back(FreeBlocks blocks) {
+  const std::lock_guard lock(mutex_);
+  for (auto& [block, pointers] : blocks) {
+    stats_.cached_bytes += block * pointers.size();
+    free_[block].insert(free_[block].end(), pointers.begin(), pointers.end());
+  }
 }
 
 }  // namespace clausius

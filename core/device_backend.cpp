@@ -42,4 +42,22 @@ DeviceBackend& require_backend(Device device) {
   return *backend;
 }
 
+void refuse_in_recording(Device device, std::string_view why) {
+  if (device.kind != DeviceKind::kCpu) {
+    require_backend(device).refuse_in_recording(why);
+  }
+}
+
+Moment::Moment(Device device) {
+  if (device.kind == DeviceKind::kCpu) {
+    time_ = std::chrono::steady_clock::now();
+  } else {
+    there_ = require_backend(device).mark();
+  }
+}
+
+std::chrono::steady_clock::time_point Moment::time() const {
+  return there_ ? there_->time() : time_;
+}
+
 }  // namespace clausius

@@ -14,6 +14,7 @@
 #include "core/device_backend.h"
 #include "core/dry_run.h"
 #include "core/ops/lm_head_cross_entropy/lm_head_cross_entropy.h"
+#include "train/buckets.h"
 #include "train/machine.h"
 #include "train/synthetic_batch.h"
 
@@ -95,14 +96,11 @@ void take_step(Model& model, const Batch& batch, Account& account, MemoryPlan& m
   memory.working = account.peak() - before - memory.activations;
 }
 
-// What one of `ranks` keeps of an optimizer's state. With parallel.zero: 1 each has the moments of its share of the parameters alone;
-// masters, gradients and the bf16 copy stay whole.
-template <class Parallel>
-std::int64_t optimizer_bytes_of_rank(std::int64_t whole, const Parallel& parallel, int ranks) {
-  if constexpr (requires { parallel.zero; }) {
-    return parallel.zero > 0 ? div_ceil<std::int64_t>(whole, ranks) : whole;
+// With ZeRO-1 a rank updates its shares alone, and the optimizer keeps state for these.
+void own_share(ParameterStore& store, const RunPlan& run, int shares) {
+  if (shares > 1) {
+    store.set_owned(shares_of(make_buckets(store, run.bucket_bytes, shares), 0, shares));
   }
-  return whole;
 }
 
 MemoryPlan plan_memory(const Recipe& recipe,
@@ -114,7 +112,10 @@ MemoryPlan plan_memory(const Recipe& recipe,
   MemoryPlan memory{.recompute = recompute, .on_device = device != kCpu};
   memory.workspace = memory.on_device ? cuda::kGemmWorkspaceBytes : 0;
   const std::int64_t start = account.used();
-  const std::unique_ptr<Model> model = recipe.model.make(context_on(device, recipe));
+  const int shares = recipe.parallel.zero == 1 ? run.ranks : 1;
+  ModelContext context = context_on(device, recipe);
+  context.parameter_shares = shares;
+  const std::unique_ptr<Model> model = recipe.model.make(context);
   ParameterStore& store = model->parameters();
   if (store.compute_copy().defined()) {
     // Half as wide as the master; both were rounded up alike.
@@ -124,9 +125,10 @@ MemoryPlan plan_memory(const Recipe& recipe,
   std::int64_t before = account.used();
   store.allocate_gradients();
   memory.gradients = account.used() - before;
+  own_share(store, run, shares);
   before = account.used();
   const std::unique_ptr<Optimizer> optimizer = recipe.optimizer.make(store);
-  memory.optimizer = optimizer_bytes_of_rank(account.used() - before, recipe.parallel, run.ranks);
+  memory.optimizer = account.used() - before;
 
   const DataTraits data = recipe.data.facts();
   CLS_CHECK(vocab_size_of(*model) > 0 && data.context_length > 0, ConfigError, recipe.name,
@@ -186,7 +188,7 @@ std::int64_t available_bytes(const TrainingPlan& plan, const MachineProfile* pro
   // What this process has taken already is its own to use.
   const MemoryStats taken = allocator(plan.device).stats();
   const DeviceBackend& backend = require_backend(plan.device);
-  const std::int64_t bytes = backend.memory(plan.device.index).free_bytes +
+  const std::int64_t bytes = backend.memory().free_bytes +
                              static_cast<std::int64_t>(taken.used_bytes + taken.cached_bytes);
   return bytes * std::min(plan.run.ranks, backend.count());
 }

@@ -5,7 +5,7 @@
 #include "core/device_backend.h"
 #include "core/ops/binary/binary.h"
 #include "core/ops/scale/scale.h"
-#include "tests/cuda_emulation/range_log.h"
+#include "tests/cuda_emulation/device/range_log.h"
 
 namespace clausius {
 namespace {

@@ -10,6 +10,7 @@
 #include "core/allocator.h"
 #include "core/device_backend.h"
 #include "core/parallel.h"
+#include "train/buckets.h"
 #include "train/gradient_reducer.h"
 #include "train/synthetic_batch.h"
 #include "train/train_step.h"
@@ -46,12 +47,14 @@ StepBenchmark benchmark_step(const Recipe& original, const StepBenchmarkOptions&
   ParameterStore& store = model->parameters();
   store.allocate_gradients();
   const std::unique_ptr<Optimizer> optimizer = recipe.optimizer.make(store);
-  GradientReducer reducer(store, *communicator, std::int64_t{8} << 20);
+  GradientReducer reducer(store, *communicator, make_buckets(store, std::int64_t{8} << 20, 1),
+                          /*shared=*/false);
   TrainStep step(*model, *optimizer, reducer, *communicator,
                  {.seed = static_cast<std::uint64_t>(recipe.seed),
                   .clip_norm = recipe.train.clip_norm,
-                  .recompute = recipe.train.recompute});
-  EntropyTotals entropy(model->heads_per_layer());
+                  .recompute = recipe.train.recompute,
+                  .record = recipe.train.device_graph != DeviceGraph::kOff});
+  EntropyTotals entropy(model->heads_per_layer(), store.device());
 
   StepBenchmark result{.recipe = recipe.name,
                        .dtype = store.compute_dtype(),
@@ -71,6 +74,7 @@ StepBenchmark benchmark_step(const Recipe& original, const StepBenchmarkOptions&
 
   constexpr std::int64_t kWarmUp = 2;
   std::vector<double> seconds;
+  std::size_t held = 0;
   allocator(store.device()).trim();
   allocator(store.device()).reset_peak();
   for (std::int64_t number = 1; number <= kWarmUp + options.steps; ++number) {
@@ -79,6 +83,8 @@ StepBenchmark benchmark_step(const Recipe& original, const StepBenchmarkOptions&
     result.loss = step.run(data, number, 3e-4, entropy).loss;
     wait_for(store.device());
     const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
+    const MemoryStats now = allocator(store.device()).stats();
+    held = std::max(held, now.used_bytes + now.cached_bytes);
     if (number > kWarmUp) {
       seconds.push_back(elapsed.count());
     }
@@ -93,7 +99,7 @@ StepBenchmark benchmark_step(const Recipe& original, const StepBenchmarkOptions&
                  (3.0 * cost.matmul_flops_per_token + 3.5 * cost.attention_flops_per_token);
   const MemoryStats memory = allocator(store.device()).stats();
   result.peak_memory_bytes = static_cast<std::int64_t>(memory.peak_bytes);
-  result.held_memory_bytes = static_cast<std::int64_t>(memory.used_bytes + memory.cached_bytes);
+  result.held_memory_bytes = static_cast<std::int64_t>(held);
   result.peak_resident_bytes = peak_resident_bytes();
   return result;
 }

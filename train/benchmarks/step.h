@@ -31,7 +31,7 @@ struct StepBenchmark {
   double flops = 0;
   std::int64_t peak_memory_bytes = 0;  // in use at once, by the allocator
   std::int64_t held_memory_bytes =
-      0;  // by the allocator at the end, blocks kept for reuse among them
+      0;  // after any step, with the blocks that the allocator keeps for reuse
   std::int64_t peak_resident_bytes = 0;  // of the process so far
 
   [[nodiscard]] double tokens_per_second() const {

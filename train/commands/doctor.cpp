@@ -49,6 +49,12 @@ void check_communicator(Communicator& communicator) {
       communicator.all_reduce(std::int64_t{communicator.rank() + 1}, ReduceOp::kSum, "doctor");
   const std::string text =
       communicator.broadcast_text(communicator.rank() == 0 ? "clausius" : "", 0, "doctor");
+  if (cuda_backend() != nullptr) {
+    Tensor there = Tensor::full({1}, 1.0, Dtype::kF32, kCuda);
+    communicator.all_reduce(there, ReduceOp::kSum, "doctor");
+    CLS_CHECK(there.item() == static_cast<double>(ranks), CommError, "all_reduce on the GPUs of ",
+              ranks, " ranks gave ", there.item());
+  }
   CLS_CHECK(sum == ranks * (ranks + 1) / 2 && text == "clausius", CommError, "all_reduce over ",
             ranks, " ranks gave ", sum, " and broadcast '", text, "'");
 }
@@ -75,7 +81,8 @@ class DoctorCommand final : public Command {
   void declare(CLI::App& app) override { app.add_flag("--json", json_, "one object, for scripts"); }
 
   ExitCode run() override {
-    const std::unique_ptr<Communicator> communicator = make_communicator(ParallelConfig());
+    const std::unique_ptr<Communicator> communicator =
+        make_communicator(ParallelConfig(), cuda_backend() != nullptr ? kCuda : kCpu);
     check_communicator(*communicator);
     if (communicator->rank() == 0) {
       std::cout << (json_ ? json(*communicator) : text(*communicator));

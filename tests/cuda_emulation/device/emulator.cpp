@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The scheduler of the emulator.
-#include "tests/cuda_emulation/emulator.h"
+#include "tests/cuda_emulation/device/emulator.h"
 
 #include <array>
 #include <boost/context/fiber.hpp>
