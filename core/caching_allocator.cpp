@@ -27,13 +27,19 @@ std::size_t size_class(std::size_t bytes) {
 
 }  // namespace
 
+void* reserve_address_space(std::size_t bytes) {
+  void* pointer = mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  return pointer == MAP_FAILED ? nullptr : pointer;
+}
+
 CachingAllocator::~CachingAllocator() {
   trim();
 }
 
 void* CachingAllocator::allocate(std::size_t bytes) {
   const std::size_t block = size_class(bytes);
-  void* pointer = in_dry_run() ? reserve(block) : take(block);
+  void* pointer = in_dry_run() && !source_.dry ? reserve(block) : take(block);
   CLS_CHECK(pointer != nullptr, MemoryError, "out of memory: asked for ", block, " bytes with ",
             stats().used_bytes, " bytes in use", limit_text());
   const std::lock_guard lock(mutex_);
@@ -102,13 +108,11 @@ void* CachingAllocator::take(std::size_t block) {
 
 // Address space for a dry run.
 void* CachingAllocator::reserve(std::size_t block) {
-  void* pointer = mmap(nullptr, block, PROT_READ | PROT_WRITE,
-                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (pointer == MAP_FAILED) {
-    return nullptr;
+  void* pointer = reserve_address_space(block);
+  if (pointer != nullptr) {
+    const std::lock_guard lock(mutex_);
+    reserved_.insert(pointer);
   }
-  const std::lock_guard lock(mutex_);
-  reserved_.insert(pointer);
   return pointer;
 }
 

@@ -19,6 +19,8 @@ struct MemorySource {
   void (*free)(void* pointer);
   /// Fills with 0xFF.
   void (*poison)(void* pointer, std::size_t bytes);
+  /// Blocks are address space alone, which dry runs take and keep like any other.
+  bool dry = false;
 };
 
 /// Free blocks of each size class.
@@ -61,6 +63,9 @@ class CachingAllocator final : public Allocator {
   std::size_t limit_ = static_cast<std::size_t>(-1);
   MemoryStats stats_;
 };
+
+/// Pages that nothing stands behind until they are touched; nullptr where the system has no more. munmap returns them.
+[[nodiscard]] void* reserve_address_space(std::size_t bytes);
 
 /// True while a PoisonFreshMemory lives.
 [[nodiscard]] bool poisoning() noexcept;

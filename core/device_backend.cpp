@@ -27,6 +27,13 @@ DeviceBackend* cuda_backend() {
   return backend;
 }
 
+void DeviceRange::begin(std::string_view name) {
+  backend_ = cuda_backend();
+  if (backend_ != nullptr) {
+    backend_->begin_range(name);
+  }
+}
+
 DeviceBackend& require_backend(Device device) {
   CLS_CHECK(device.kind == DeviceKind::kCuda, DeviceError, "device ", device, " has no backend");
   CLS_CHECK(built_with_cuda(), DeviceError, "device ", device,

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -17,6 +18,11 @@ namespace clausius {
 class Communicator;
 struct CommunicatorOptions;
 class Tensor;
+
+struct DeviceMemory {
+  std::int64_t free_bytes = 0;  // now, for any process
+  std::int64_t total_bytes = 0;
+};
 
 /// A moment in a device's work.
 class DeviceMoment {
@@ -93,6 +99,11 @@ class DeviceBackend {
   [[nodiscard]] virtual std::unique_ptr<DeviceMoment> mark() = 0;
   /// Waits until the device has done all that was asked of it. Errors: DeviceError naming what failed.
   virtual void synchronize(int index) = 0;
+  /// Of the GPU that this process works on.
+  [[nodiscard]] virtual DeviceMemory memory() const = 0;
+  /// Names what the calling thread asks for from here to end_range, for a profiler's timeline. Ranges nest.
+  virtual void begin_range(std::string_view name) = 0;
+  virtual void end_range() noexcept = 0;
 };
 
 /// A moment in the work of any device.
@@ -119,5 +130,28 @@ void refuse_in_recording(Device device, std::string_view why);
 [[nodiscard]] bool built_with_cuda();
 /// Before main, by the part of the build that has one. `probe` is called at the first use and may answer nullptr: no device here.
 void register_cuda_backend(DeviceBackend* (*probe)());
+
+/// A named stretch of a profiler's timeline, from construction to destruction on one thread: every op on a device is one, and
+/// `const DeviceRange range(device, "backward");` makes more. On the CPU nothing; without a profiler a few nanoseconds.
+class DeviceRange {
+ public:
+  DeviceRange(Device device, std::string_view name) {
+    if (device.kind != DeviceKind::kCpu) {
+      begin(name);
+    }
+  }
+  ~DeviceRange() {
+    if (backend_ != nullptr) {
+      backend_->end_range();
+    }
+  }
+  DeviceRange(const DeviceRange&) = delete;
+  DeviceRange& operator=(const DeviceRange&) = delete;
+
+ private:
+  void begin(std::string_view name);
+
+  DeviceBackend* backend_ = nullptr;
+};
 
 }  // namespace clausius

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The CUDA backend: one compute stream a device, memory by the caching allocator over cudaMalloc, errors that name the call.
+#include <array>
 #include <memory>
+#include <nvtx3/nvToolsExt.h>
 #include <vector>
 
 #include "core/caching_allocator.h"
@@ -127,6 +129,22 @@ class CudaBackend final : public DeviceBackend {
     refuse_recording("it waits for the device");
     CLS_CUDA_CHECK(cudaStreamSynchronize(compute_stream()));
   }
+
+  DeviceMemory memory() const override {
+    std::size_t free = 0;
+    std::size_t total = 0;
+    bind_thread();
+    CLS_CUDA_CHECK(cudaMemGetInfo(&free, &total));
+    return {.free_bytes = static_cast<std::int64_t>(free),
+            .total_bytes = static_cast<std::int64_t>(total)};
+  }
+
+  void begin_range(std::string_view name) override {
+    std::array<char, 64> text{};  // names of ops are views, and NVTX wants an end
+    name.copy(text.data(), text.size() - 1);
+    nvtxRangePushA(text.data());
+  }
+  void end_range() noexcept override { nvtxRangePop(); }
 
  private:
   std::vector<CachingAllocator*> allocators_;

@@ -141,8 +141,16 @@ class DoctorCommand final : public Command {
     document.set("cores", available_cores());
     document.set("memory_bytes", available_memory_bytes());
     document.set("simd", simd_target());
-    document.set("backends",
-                 cuda_backend() == nullptr ? Json::Array{"cpu"} : Json::Array{"cpu", "cuda"});
+    Json backends{Json::Array{"cpu"}};
+    Json devices{Json::Array{}};
+    if (DeviceBackend* cuda = cuda_backend(); cuda != nullptr) {
+      backends.push("cuda");
+      for (int i = 0; i < cuda->count(); ++i) {
+        devices.push(cuda->describe(i));
+      }
+    }
+    document.set("backends", backends);
+    document.set("devices", devices);
     document.set("communicator", communicator.description());
     document.set("ranks", communicator.size());
     document.set("libraries", versions);

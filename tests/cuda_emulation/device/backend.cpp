@@ -14,6 +14,7 @@
 #include "core/cuda/event.h"
 #include "core/device_backend.h"
 #include "core/error.h"
+#include "tests/cuda_emulation/device/range_log.h"
 
 struct emulated_event {
   std::chrono::steady_clock::time_point time;
@@ -140,6 +141,22 @@ class EmulatedBackend final : public DeviceBackend {
     return std::make_unique<Upload>(host);
   }
   void synchronize(int /*index*/) override {}
+  DeviceMemory memory() const override {
+    return {.free_bytes = kMemoryBytes, .total_bytes = kMemoryBytes};
+  }
+  void begin_range(std::string_view name) override {
+    if (RangeLog* log = RangeLog::current(); log != nullptr) {
+      log->begin(name);
+    }
+  }
+  void end_range() noexcept override {
+    if (RangeLog* log = RangeLog::current(); log != nullptr) {
+      log->end();
+    }
+  }
+
+ private:
+  static constexpr std::int64_t kMemoryBytes = std::int64_t{1} << 30;
 };
 
 [[maybe_unused]] const bool registered = [] {
