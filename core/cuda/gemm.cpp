@@ -6,6 +6,7 @@
 #include <cublasLt.h>
 #include <map>
 #include <mutex>
+#include <optional>
 
 #include "core/checked.h"
 #include "core/cuda/check.h"
@@ -109,7 +110,8 @@ void describe(Plan& plan, const GemmProblem& p) {
   describe(plan.out, p.out_dtype, p.n, p.m, p.out_step, p.batch, p.out_stride);
 }
 
-Plan make_plan(cublasLtHandle_t handle, const Key& key) {
+// None where the library has no algorithm for a row of c that serves all.
+std::optional<Plan> make_plan(cublasLtHandle_t handle, const Key& key) {
   Plan plan;
   describe(plan, key.problem);
   cublasLtMatmulPreferenceOpaque_t preference{};
@@ -128,6 +130,9 @@ Plan make_plan(cublasLtHandle_t handle, const Key& key) {
   const cublasStatus_t result = cublasLtMatmulAlgoGetHeuristic(
       handle, &plan.product, &plan.b, &plan.a, &plan.c, &plan.out, &preference, 1, &found, &count);
   const GemmProblem& p = key.problem;
+  if (p.c_step == 0 && (result != CUBLAS_STATUS_SUCCESS || count == 0)) {
+    return std::nullopt;
+  }
   CLS_CHECK(result == CUBLAS_STATUS_SUCCESS && count > 0, DeviceError,
             "cublasLtMatmulAlgoGetHeuristic: ", cublasLtGetStatusName(result), ", ", count,
             " algorithms for ", p.batch, " products [", p.m, ", ", p.k, "] x [", p.k, ", ", p.n,
@@ -150,10 +155,10 @@ Library& library_of(Device device) {
 
 }  // namespace
 
-void run_gemm(
+bool run_gemm(
     const GemmProblem& problem, const GemmPointers& data, float alpha, float beta, Device device) {
   static std::mutex mutex;  // over the plans too: the bias's place is written into one
-  static std::map<Key, Plan> plans;
+  static std::map<Key, std::optional<Plan>> plans;
   const std::lock_guard lock(mutex);
   Library& library = library_of(device);
   const Key key{.problem = problem,
@@ -166,13 +171,17 @@ void run_gemm(
   if (plan == plans.end()) {
     plan = plans.emplace(key, make_plan(library.handle, key)).first;
   }
-  Plan& p = plan->second;
+  if (!plan->second) {
+    return false;
+  }
+  Plan& p = *plan->second;
   if (problem.bias) {
     set(p.product, CUBLASLT_MATMUL_DESC_BIAS_POINTER, data.bias);
   }
   CLS_CUBLAS_CHECK(cublasLtMatmul(library.handle, &p.product, &alpha, data.b, &p.b, data.a, &p.a,
                                   &beta, data.c, &p.c, data.out, &p.out, &p.algorithm,
                                   library.workspace.raw(), kGemmWorkspaceBytes, compute_stream()));
+  return true;
 }
 
 }  // namespace clausius::cuda

@@ -63,6 +63,17 @@ Bias usable_bias(const Tensor& bias_N, Dtype dtype) {
   return bias;
 }
 
+// Exact, with a pass more over out.
+void gemm_through_f32(const Tensor& a,
+                      const Tensor& b,
+                      Tensor& out,
+                      const ops::GemmOptions& options) {
+  Tensor sum = options.accumulate ? out.to(Dtype::kF32)
+                                  : Tensor::empty(out.shape(), Dtype::kF32, out.device());
+  cuda::gemm(a, b, sum, options);
+  out.copy_from(sum);
+}
+
 std::int64_t batch_stride(const Tensor& tensor) {
   return is_batch(tensor) && tensor.size(0) > 1 ? tensor.stride(0) : 0;
 }
@@ -85,9 +96,7 @@ void gemm(const Tensor& a, const Tensor& b, Tensor& out, const ops::GemmOptions&
     return out.copy_from(dense);
   }
   if (options.bias_N && options.accumulate && out.dtype() == Dtype::kBf16) {
-    Tensor sum = out.to(Dtype::kF32);  // out and the bias's rest cannot both be c
-    cuda::gemm(a, b, sum, options);
-    return out.copy_from(sum);
+    return gemm_through_f32(a, b, out, options);  // out and the bias's rest cannot both be c
   }
   const Tensor left = usable(a);
   const Tensor right = usable(b);
@@ -107,14 +116,17 @@ void gemm(const Tensor& a, const Tensor& b, Tensor& out, const ops::GemmOptions&
                             .in_dtype = a.dtype(),
                             .out_dtype = out.dtype(),
                             .bias = bias.first.defined()};
-  run_gemm(problem,
-           {.a = left.raw(),
-            .b = right.raw(),
-            .out = out.raw(),
-            .c = bias.rest ? bias.rest.raw() : out.raw(),
-            .bias = bias.first ? bias.first.raw() : nullptr},
-           static_cast<float>(options.alpha), options.accumulate || bias.rest ? 1.0F : 0.0F,
-           out.device());
+  const bool done = run_gemm(problem,
+                             {.a = left.raw(),
+                              .b = right.raw(),
+                              .out = out.raw(),
+                              .c = bias.rest ? bias.rest.raw() : out.raw(),
+                              .bias = bias.first ? bias.first.raw() : nullptr},
+                             static_cast<float>(options.alpha),
+                             options.accumulate || bias.rest ? 1.0F : 0.0F, out.device());
+  if (!done) {
+    gemm_through_f32(a, b, out, options);
+  }
 }
 
 }  // namespace clausius::cuda

@@ -40,7 +40,9 @@ struct GemmPointers {
   const void* bias = nullptr;  // n numbers of out's type, 16-byte aligned
 };
 
-void run_gemm(
+/// False, and nothing done, where the library has no algorithm that reads one row of c for all.
+/// Errors: DeviceError where it has none for another problem.
+[[nodiscard]] bool run_gemm(
     const GemmProblem& problem, const GemmPointers& data, float alpha, float beta, Device device);
 
 }  // namespace clausius::cuda

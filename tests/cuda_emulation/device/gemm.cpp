@@ -52,16 +52,19 @@ void multiply(const GemmProblem& problem, const GemmPointers& pointers, float al
 
 }  // namespace
 
-void run_gemm(const GemmProblem& problem,
+bool run_gemm(const GemmProblem& problem,
               const GemmPointers& data,
               float alpha,
               float beta,
               Device /*device*/) {
   if (problem.in_dtype == Dtype::kF32) {
-    return multiply<float, float>(problem, data, alpha, beta);
+    multiply<float, float>(problem, data, alpha, beta);
+  } else if (problem.out_dtype == Dtype::kF32) {
+    multiply<bf16, float>(problem, data, alpha, beta);
+  } else {
+    multiply<bf16, bf16>(problem, data, alpha, beta);
   }
-  problem.out_dtype == Dtype::kF32 ? multiply<bf16, float>(problem, data, alpha, beta)
-                                   : multiply<bf16, bf16>(problem, data, alpha, beta);
+  return true;
 }
 
 }  // namespace clausius::cuda
