@@ -24,7 +24,11 @@ Batch batch_of(const std::vector<std::int32_t>& borders) {
 }
 
 std::vector<ops::AttentionMask> masks() {
-  return {{.causal = true}, {.causal = false}, {.causal = true, .window = 2}};
+  ops::AttentionMask full;
+  full.causal = false;
+  ops::AttentionMask window;
+  window.window = 2;
+  return {ops::AttentionMask(), full, window};
 }
 
 // A mask that gets its documents as intervals sees what one with cu_seqlens sees.
