@@ -18,6 +18,10 @@ void register_cuda_backend(DeviceBackend* (*probe)()) {
   cuda_probe() = probe;
 }
 
+bool built_with_cuda() {
+  return cuda_probe() != nullptr;
+}
+
 DeviceBackend* cuda_backend() {
   static DeviceBackend* const backend = cuda_probe() == nullptr ? nullptr : cuda_probe()();
   return backend;
@@ -32,7 +36,7 @@ void DeviceRange::begin(std::string_view name) {
 
 DeviceBackend& require_backend(Device device) {
   CLS_CHECK(device.kind == DeviceKind::kCuda, DeviceError, "device ", device, " has no backend");
-  CLS_CHECK(cuda_probe() != nullptr, DeviceError, "device ", device,
+  CLS_CHECK(built_with_cuda(), DeviceError, "device ", device,
             ": this build has the CPU backend only; configure with CLAUSIUS_CUDA=ON");
   DeviceBackend* backend = cuda_backend();
   CLS_CHECK(backend != nullptr, DeviceError, "device ", device,

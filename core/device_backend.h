@@ -126,6 +126,8 @@ class Moment {
 [[nodiscard]] DeviceBackend& require_backend(Device device);
 /// DeviceBackend::refuse_in_recording; nothing on the CPU.
 void refuse_in_recording(Device device, std::string_view why);
+/// Whether this build has a backend of CUDA devices, wherever it runs.
+[[nodiscard]] bool built_with_cuda();
 /// Before main, by the part of the build that has one. `probe` is called at the first use and may answer nullptr: no device here.
 void register_cuda_backend(DeviceBackend* (*probe)());
 

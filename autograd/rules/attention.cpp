@@ -59,26 +59,33 @@ Attention attention(const Variable& q_BTHD,
   const bool k_repeats = k_BSGD.tracked() && k_BSGD.slot() == q_BTHD.slot();
   const bool v_repeats =
       v_BSGE.tracked() && (v_BSGE.slot() == q_BTHD.slot() || v_BSGE.slot() == k_BSGD.slot());
-  std::vector<Variable> outputs = record_many(
-      "attention", {result.y_BTHE, result.entropy_BHT, result.lse_BHT}, inputs,
-      [q, k, v, scale = scale.value(), sink = sink.value(), result, options, k_repeats,
-       v_repeats](Backward& b) {
-        InputGradient dq;
-        InputGradient dk;
-        InputGradient dv;
-        ops::AttentionGradients into;
-        into.dq_BHTD = dq.begin(b, 0, false);
-        into.dk_BGSD = dk.begin(b, 1, k_repeats);
-        into.dv_BGSE = dv.begin(b, 2, v_repeats);
-        const ops::AttentionGradients gradients = ops::attention_backward(
-            b.dy(0), b.dy(1), b.dy(2), q, k, v, scale, sink, result, options, std::move(into));
-        dq.finish(b, 0, gradients.dq_BHTD);
-        dk.finish(b, 1, gradients.dk_BGSD);
-        dv.finish(b, 2, gradients.dv_BGSE);
-        b.give(3, gradients.dscale);
-        b.give(4, gradients.dsink);
-      });
-  return {outputs[0], outputs[1], outputs[2], result.max_logit_BH};
+  const bool statistics = options.engine == ops::AttentionEngine::kOwn;  // with gradients
+  std::vector<Tensor> results{result.y_BTHE};
+  if (statistics) {
+    results.insert(results.end(), {result.entropy_BHT, result.lse_BHT});
+  }
+  const auto backward = [statistics, q, k, v, scale = scale.value(), sink = sink.value(), result,
+                         options, k_repeats, v_repeats](Backward& b) {
+    InputGradient dq;
+    InputGradient dk;
+    InputGradient dv;
+    ops::AttentionGradients into;
+    into.dq_BHTD = dq.begin(b, 0, false);
+    into.dk_BGSD = dk.begin(b, 1, k_repeats);
+    into.dv_BGSE = dv.begin(b, 2, v_repeats);
+    const ops::AttentionGradients gradients = ops::attention_backward(
+        b.dy(0), statistics ? b.dy(1) : Tensor(), statistics ? b.dy(2) : Tensor(), q, k, v, scale,
+        sink, result, options, std::move(into));
+    dq.finish(b, 0, gradients.dq_BHTD);
+    dk.finish(b, 1, gradients.dk_BGSD);
+    dv.finish(b, 2, gradients.dv_BGSE);
+    b.give(3, gradients.dscale);
+    b.give(4, gradients.dsink);
+  };
+  const std::vector<Variable> outputs =
+      record_many("attention", std::move(results), inputs, backward);
+  return {outputs[0], statistics ? outputs[1] : Variable(), statistics ? outputs[2] : Variable(),
+          result.max_logit_BH};
 }
 
 }  // namespace clausius

@@ -8,6 +8,7 @@
 // Legend: B batch, T queries, S keys, H query heads, G key/value heads, D head size of q and k, E of v.
 namespace clausius {
 
+/// All but y are undefined where the engine has no gradient for them.
 struct Attention {
   Variable y_BTHE;
   Variable entropy_BHT;

@@ -6,6 +6,7 @@
 #include <cublasLt.h>
 #include <map>
 #include <mutex>
+#include <optional>
 
 #include "core/checked.h"
 #include "core/cuda/check.h"
@@ -36,6 +37,7 @@ struct Key {
   GemmProblem problem;
   std::uint32_t a_alignment = 0;
   std::uint32_t b_alignment = 0;
+  std::uint32_t c_alignment = 0;
   std::uint32_t out_alignment = 0;
   int device = 0;
   auto operator<=>(const Key&) const = default;  // NOLINT(modernize-use-nullptr)
@@ -45,6 +47,7 @@ struct Plan {
   cublasLtMatmulDescOpaque_t product{};
   cublasLtMatrixLayoutOpaque_t a{};
   cublasLtMatrixLayoutOpaque_t b{};
+  cublasLtMatrixLayoutOpaque_t c{};
   cublasLtMatrixLayoutOpaque_t out{};
   cublasLtMatmulAlgo_t algorithm{};
 };
@@ -103,10 +106,12 @@ void describe(Plan& plan, const GemmProblem& p) {
            p.batch, p.b_stride);
   describe(plan.a, p.in_dtype, p.a.transposed ? p.m : p.k, p.a.transposed ? p.k : p.m, p.a.step,
            p.batch, p.a_stride);
+  describe(plan.c, p.out_dtype, p.n, p.m, p.c_step, p.batch, p.c_stride);
   describe(plan.out, p.out_dtype, p.n, p.m, p.out_step, p.batch, p.out_stride);
 }
 
-Plan make_plan(cublasLtHandle_t handle, const Key& key) {
+// None where the library has no algorithm for a row of c that serves all.
+std::optional<Plan> make_plan(cublasLtHandle_t handle, const Key& key) {
   Plan plan;
   describe(plan, key.problem);
   cublasLtMatmulPreferenceOpaque_t preference{};
@@ -118,19 +123,21 @@ Plan make_plan(cublasLtHandle_t handle, const Key& key) {
       static_cast<std::uint32_t>(CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE));
   set(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, key.b_alignment);
   set(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, key.a_alignment);
-  set(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, key.out_alignment);
+  set(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, key.c_alignment);
   set(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, key.out_alignment);
   cublasLtMatmulHeuristicResult_t found{};
   int count = 0;
-  const cublasStatus_t result =
-      cublasLtMatmulAlgoGetHeuristic(handle, &plan.product, &plan.b, &plan.a, &plan.out, &plan.out,
-                                     &preference, 1, &found, &count);
+  const cublasStatus_t result = cublasLtMatmulAlgoGetHeuristic(
+      handle, &plan.product, &plan.b, &plan.a, &plan.c, &plan.out, &preference, 1, &found, &count);
   const GemmProblem& p = key.problem;
+  if (p.c_step == 0 && (result != CUBLAS_STATUS_SUCCESS || count == 0)) {
+    return std::nullopt;
+  }
   CLS_CHECK(result == CUBLAS_STATUS_SUCCESS && count > 0, DeviceError,
             "cublasLtMatmulAlgoGetHeuristic: ", cublasLtGetStatusName(result), ", ", count,
             " algorithms for ", p.batch, " products [", p.m, ", ", p.k, "] x [", p.k, ", ", p.n,
             "] of ", p.in_dtype, " into ", p.out_dtype, p.bias ? " with a bias" : "",
-            ", rows apart by ", p.a.step, ", ", p.b.step, ", ", p.out_step);
+            ", rows apart by ", p.a.step, ", ", p.b.step, ", ", p.c_step, ", ", p.out_step);
   plan.algorithm = found.algo;
   return plan;
 }
@@ -148,28 +155,33 @@ Library& library_of(Device device) {
 
 }  // namespace
 
-void run_gemm(
+bool run_gemm(
     const GemmProblem& problem, const GemmPointers& data, float alpha, float beta, Device device) {
   static std::mutex mutex;  // over the plans too: the bias's place is written into one
-  static std::map<Key, Plan> plans;
+  static std::map<Key, std::optional<Plan>> plans;
   const std::lock_guard lock(mutex);
   Library& library = library_of(device);
   const Key key{.problem = problem,
                 .a_alignment = alignment_of(data.a),
                 .b_alignment = alignment_of(data.b),
+                .c_alignment = alignment_of(data.c),
                 .out_alignment = alignment_of(data.out),
                 .device = device.index};
   auto plan = plans.find(key);
   if (plan == plans.end()) {
     plan = plans.emplace(key, make_plan(library.handle, key)).first;
   }
-  Plan& p = plan->second;
+  if (!plan->second) {
+    return false;
+  }
+  Plan& p = *plan->second;
   if (problem.bias) {
     set(p.product, CUBLASLT_MATMUL_DESC_BIAS_POINTER, data.bias);
   }
   CLS_CUBLAS_CHECK(cublasLtMatmul(library.handle, &p.product, &alpha, data.b, &p.b, data.a, &p.a,
-                                  &beta, data.out, &p.out, data.out, &p.out, &p.algorithm,
+                                  &beta, data.c, &p.c, data.out, &p.out, &p.algorithm,
                                   library.workspace.raw(), kGemmWorkspaceBytes, compute_stream()));
+  return true;
 }
 
 }  // namespace clausius::cuda

@@ -12,7 +12,7 @@
 
 namespace clausius::cuda {
 
-/// out = alpha a b + bias + beta out for `batch` matrices; out's rows are dense. Strides are in elements.
+/// out = alpha a b + bias + beta c for `batch` matrices, one rounding at the end; rows of out and c are dense. Strides are in elements.
 struct GemmProblem {
   std::int64_t batch = 1;
   std::int64_t m = 0;
@@ -21,9 +21,11 @@ struct GemmProblem {
   ops::detail::MatrixLayout a;
   ops::detail::MatrixLayout b;
   std::int64_t out_step = 0;
+  std::int64_t c_step = 0;  // 0: one row serves all
   std::int64_t a_stride = 0;
   std::int64_t b_stride = 0;
   std::int64_t out_stride = 0;
+  std::int64_t c_stride = 0;
   Dtype in_dtype = Dtype::kF32;
   Dtype out_dtype = Dtype::kF32;
   bool bias = false;
@@ -34,10 +36,13 @@ struct GemmPointers {
   const void* a = nullptr;
   const void* b = nullptr;
   void* out = nullptr;
+  const void* c = nullptr;     // of out's type: out itself or other memory; not read when beta is 0
   const void* bias = nullptr;  // n numbers of out's type, 16-byte aligned
 };
 
-void run_gemm(
+/// False, and nothing done, where the library has no algorithm that reads one row of c for all.
+/// Errors: DeviceError where it has none for another problem.
+[[nodiscard]] bool run_gemm(
     const GemmProblem& problem, const GemmPointers& data, float alpha, float beta, Device device);
 
 }  // namespace clausius::cuda

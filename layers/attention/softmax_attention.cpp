@@ -8,6 +8,7 @@
 #include "autograd/rules/rope.h"
 #include "autograd/rules/views.h"
 #include "core/checked.h"
+#include "core/ops/attention/attention_cudnn.h"
 #include "layers/attention/head_projection.h"
 #include "layers/attention/key_value_cache.h"
 #include "layers/linear.h"
@@ -17,12 +18,31 @@
 namespace clausius {
 namespace {
 
+enum class Engine { kAuto, kOwn, kCudnn };
+
+constexpr auto words_of(Engine /*unused*/) {
+  return words("auto", "own", "cudnn");
+}
+
+/// How it is computed; changes bits, nothing else.
+struct SoftmaxKernelConfig {
+  Engine engine = Engine::kAuto;
+
+  void visit(ConfigVisitor& v) {
+    v.field(
+        "engine", engine,
+        "own reports entropies; cudnn: NVIDIA's kernels in training and evaluation, bf16, without "
+        "entropies; auto = own");
+  }
+};
+
 struct SoftmaxAttentionConfig {
   static constexpr std::string_view kDoc =
       "Softmax attention, causal, grouped heads, every head's entropy reported.";
   [[nodiscard]] MixerTraits facts(const LayerShape& shape) const {
-    return {.has_probabilities = true,
-            .isolates_documents = true,
+    const bool own = kernel.engine != Engine::kCudnn;
+    return {.has_probabilities = own,
+            .isolates_documents = own,
             .takes_rope = true,
             .rope_dim = head_dim.value_or(shape.head_dim)};
   }
@@ -34,6 +54,7 @@ struct SoftmaxAttentionConfig {
   std::optional<std::int64_t> window;
   Auto<double> softmax_scale;
   double dropout = 0.0;
+  SoftmaxKernelConfig kernel;
 
   void visit(ConfigVisitor& v, const LayerShape& shape) {
     v.derived(
@@ -56,18 +77,30 @@ struct SoftmaxAttentionConfig {
     v.field("dropout", dropout,
             "share of the probabilities set to zero in training, after the entropy is taken",
             zero_to_one);
+    v.field("kernel", kernel, "speed only");
   }
   void validate(const ConfigCheck& check, const LayerShape& shape) const {
     const std::int64_t query_heads = num_heads.value_or(shape.num_heads);
     const std::int64_t key_heads = num_kv_heads.value_or(shape.num_kv_heads);
     check.that(query_heads % key_heads == 0, "num_kv_heads", key_heads,
                " does not divide num_heads ", query_heads);
+    if (kernel.engine == Engine::kCudnn) {
+      check.that(dropout == 0, "dropout",
+                 "engine cudnn draws random numbers of its own; use 0, or engine auto");
+      check.that(!window, "window",
+                 "engine cudnn is not asked for windows; use null, or engine auto");
+      check.that(ops::cudnn_attention_takes(head_dim.value_or(shape.head_dim)), "head_dim",
+                 head_dim.value_or(shape.head_dim),
+                 ": engine cudnn takes multiples of 8 up to 128");
+      const std::string missing = ops::cudnn_attention_missing();
+      check.that(missing.empty(), "kernel.engine", "cudnn: ", missing, "; use auto");
+    }
   }
 };
 
 /// y = out(softmax(scale rope(q) rope(k)^T) v), q, k, v = qkv(x).
 /// Parameters: qkv.weight [(H + 2 G) D, M], rows of q, then k, then v; out.weight [M, H D] (residual output); biases where asked for.
-/// Telemetry:  row entropies with gradient, visible keys, largest logit of each head.
+/// Telemetry:  row entropies with gradient, visible keys, largest logit of each head; nothing with engine cudnn.
 class SoftmaxAttention final : public SequenceMixer {
  public:
   SoftmaxAttention(const SoftmaxAttentionConfig& config,
@@ -93,7 +126,10 @@ class SoftmaxAttention final : public SequenceMixer {
     }
     const HeadProjections heads = project(x_BTM, context);
     ops::AttentionOptions options = attention_options(context);
-    if (context.document_begin_BT.defined()) {
+    if (config_.kernel.engine == Engine::kCudnn) {
+      options.engine = ops::AttentionEngine::kCudnn;
+      options.mask.cu_seqlens = context.cu_seqlens;  // which it refuses
+    } else if (context.document_begin_BT.defined()) {
       options.mask.documents = {context.document_begin_BT, context.document_end_BT};
     } else {
       options.mask.cu_seqlens = context.cu_seqlens;
@@ -118,7 +154,9 @@ class SoftmaxAttention final : public SequenceMixer {
                                            qkv_.compute_dtype(), qkv_.device());
   }
 
-  std::int64_t entropy_heads() const override { return heads_.query; }
+  std::int64_t entropy_heads() const override {
+    return config_.kernel.engine == Engine::kCudnn ? 0 : heads_.query;
+  }
 
   std::int64_t rope_dim() const override { return heads_.dim; }
 
@@ -160,7 +198,7 @@ class SoftmaxAttention final : public SequenceMixer {
                          const ops::AttentionOptions& options,
                          const SequenceContext& context) {
     const Attention result = attention(q_BTHD, k_BSGD, v_BSGD, {}, {}, options);
-    if (context.telemetry != nullptr) {
+    if (context.telemetry != nullptr && result.entropy_BHT.defined()) {
       context.telemetry->add({.layer = context.layer,
                               .entropy_BHT = result.entropy_BHT,
                               .outcomes_BT = ops::attention_visible_counts(

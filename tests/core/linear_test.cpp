@@ -9,6 +9,7 @@
 #include "core/ops/linear_activation/linear_activation.h"
 #include "core/ops/pointwise.h"
 #include "core/parallel.h"
+#include "tests/support/cuda_test.h"
 #include "tests/support/op_case.h"
 #include "tests/support/random_tensor.h"
 
@@ -83,6 +84,38 @@ TEST(LinearActivation, InPlaceGivesTheSameBits) {
     test::expect_bits_equal(kept.pre, ops::linear(x, weight), concat("pre ", dtype));
     test::expect_bits_equal(kept.y, ops::gelu(kept.pre), concat("in turn ", dtype));
   }
+}
+
+void expect_bias_before_rounding(Device device) {
+  // 1 + bias lies above the middle of two bf16 numbers, 1 + bf16(bias) on it.
+  const float bias = 0x1p-8F + 0x1p-18F;
+  for (const std::int64_t rows : {1, 70}) {
+    Tensor x = Tensor::empty({rows, 1}, Dtype::kBf16);
+    x.fill(1.0);
+    Tensor weight = Tensor::empty({9, 1}, Dtype::kBf16);
+    weight.fill(1.0);
+    Tensor bias_N = Tensor::empty({9}, Dtype::kF32);
+    bias_N.fill(bias);
+    const Tensor y = ops::linear(x.to(device), weight.to(device), bias_N.to(device)).to(kCpu);
+    const Tensor pre = ops::linear_activation(x.to(device), weight.to(device), bias_N.to(device),
+                                              ops::relu_forward_kernels(), /*keep_pre=*/true)
+                           .pre.to(kCpu);
+    for (const Tensor& got : {y, pre}) {
+      for (const bf16 value : got.span<bf16>()) {
+        EXPECT_EQ(static_cast<float>(value), 1 + 0x1p-7F);
+      }
+    }
+  }
+}
+
+TEST(Linear, BiasIsAddedBeforeTheOneRounding) {
+  expect_bias_before_rounding(kCpu);
+}
+
+class CudaLinear : public test::OnCuda<> {};
+
+TEST_F(CudaLinear, BiasIsAddedBeforeTheOneRounding) {
+  expect_bias_before_rounding(kCuda);
 }
 
 TEST(Linear, GradientsAddToTheBuffer) {

@@ -2,6 +2,8 @@
 // mpirun's command line.
 #include "tests/distributed/run_mpi.h"
 
+#include "tests/support/paths.h"
+
 namespace clausius::test {
 
 const Environment& mpi_environment() {
@@ -16,7 +18,7 @@ ProcessResult run_mpi(const std::string& program,
                       int ranks,
                       const std::string& mode,
                       const std::vector<std::string>& mpirun_arguments) {
-  std::vector<std::string> command{CLS_MPIEXEC, "-n", std::to_string(ranks)};
+  std::vector<std::string> command{mpiexec(), "-n", std::to_string(ranks)};
   command.insert(command.end(), mpirun_arguments.begin(), mpirun_arguments.end());
   command.insert(command.end(), {program, mode});
   return run_process(command, mpi_environment(), std::chrono::seconds(120));

@@ -255,7 +255,7 @@ TEST(Commands, BenchPutsCeilingsBeside) {
   EXPECT_THAT(names, EndsWith("/f32\nstep\n"));
 }
 
-#ifdef CLS_MPIEXEC
+#ifdef CLAUSIUS_HAS_MPI
 
 TEST(CommandsRanks, EvalAndDoctorRunOnTwo) {
   const test::Environment environment = {{"OMPI_ALLOW_RUN_AS_ROOT", "1"},
@@ -263,7 +263,7 @@ TEST(CommandsRanks, EvalAndDoctorRunOnTwo) {
                                          {"OMPI_MCA_rmaps_base_oversubscribe", "1"},
                                          {"ASAN_OPTIONS", "detect_leaks=0"}};
   const auto on_two = [&](std::vector<std::string> arguments) {
-    arguments.insert(arguments.begin(), {CLS_MPIEXEC, "-n", "2", test::program()});
+    arguments.insert(arguments.begin(), {test::mpiexec(), "-n", "2", test::program()});
     const ProcessResult result = test::run_process(arguments, environment, kLimit);
     EXPECT_EQ(result.exit_code, 0) << result.output;
     return Json::parse(result.output, arguments[4]);

@@ -104,7 +104,7 @@ TEST(TrainResume, ChangedDataAreRefused) {
   EXPECT_THAT(run.process().output, HasSubstr("a source has changed since"));
 }
 
-#ifdef CLS_MPIEXEC
+#ifdef CLAUSIUS_HAS_MPI
 TEST(TrainRanks, StopAndResumeEqualNoStop) {
   expect_stop_and_resume_equal_no_stop({}, 2);
   expect_stop_and_resume_equal_no_stop({"parallel.zero=1"}, 2);

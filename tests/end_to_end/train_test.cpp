@@ -156,7 +156,7 @@ TEST(TrainSlow, Bf16LearnsAsF32Does) {
   test::expect_same_losses(bf16, f32, 0x1p-9, "bf16");
 }
 
-#ifdef CLS_MPIEXEC
+#ifdef CLAUSIUS_HAS_MPI
 TEST(TrainRanks, AnyNumberOfRanksGivesTheSameCurve) {
   const std::vector<std::string> overrides = {"train.steps=50", "monitor.every=1"};
   const std::vector<Json> single = TrainingRun(overrides).steps();

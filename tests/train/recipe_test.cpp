@@ -170,6 +170,17 @@ TEST(Recipe, RefusesInWords) {
       {changed("num_heads: 4",
                "num_heads: 4, mixer: {kind: softmax, num_heads: 6, num_kv_heads: 4}"),
        "r.yaml:2:104: key 'model.mixer.num_kv_heads': 4 does not divide num_heads 6"},
+      {changed("num_heads: 4",
+               "num_heads: 4, mixer: {kind: softmax, dropout: 0.1, kernel: {engine: cudnn}}"),
+       "r.yaml:2:90: key 'model.mixer.dropout': engine cudnn draws random numbers of its own; use "
+       "0, or engine auto"},
+      {changed("num_heads: 4",
+               "num_heads: 4, mixer: {kind: softmax, window: 8, kernel: {engine: cudnn}}"),
+       "r.yaml:2:90: key 'model.mixer.window': engine cudnn is not asked for windows; use null, or "
+       "engine auto"},
+      {changed("num_heads: 4",
+               "num_heads: 4, mixer: {kind: softmax, head_dim: 12, kernel: {engine: cudnn}}"),
+       "r.yaml:2:90: key 'model.mixer.head_dim': 12: engine cudnn takes multiples of 8 up to 128"},
       {changed("num_heads: 4", "num_heads: 4, mixer: {kind: softmax, head_dim: 5}"),
        "r.yaml:2:67: key 'model.mixer': rope needs an even head_dim, not 5"},
       {"", "r.yaml: empty"},
@@ -299,7 +310,7 @@ TEST(Recipe, SchemaNamesEveryKeyOnceWithASentence) {
 TEST(Recipe, EveryRecipeThatComesAlongIsValid) {
   const std::vector<std::filesystem::path> recipes = list_recipes(test::source_dir() / "recipes");
   for (const std::filesystem::path& file : recipes) {
-    const Recipe recipe = load_recipe(file);
+    const Recipe recipe = load_recipe(file, {"device=auto"});  // a GPU or not
     EXPECT_EQ(to_yaml(parse_recipe(to_yaml(recipe), "x.yaml", "/")), to_yaml(recipe)) << file;
     std::ifstream stream(file);
     EXPECT_EQ(stream.get(), '#') << file << " starts with a comment that says what it is for";

@@ -60,14 +60,10 @@ void check_communicator(Communicator& communicator) {
 }
 
 std::string backends() {
-#ifdef CLAUSIUS_HAS_CUDA
-  constexpr std::string_view kWithout = "cpu; cuda is in this build, and finds no device";
-#else
-  constexpr std::string_view kWithout = "cpu; cuda is not in this build";
-#endif
   DeviceBackend* cuda = cuda_backend();
   if (cuda == nullptr) {
-    return std::string(kWithout);
+    return built_with_cuda() ? "cpu; cuda is in this build, and finds no device"
+                             : "cpu; cuda is not in this build";
   }
   std::string list = "cpu, cuda";
   for (int i = 0; i < cuda->count(); ++i) {

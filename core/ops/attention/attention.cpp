@@ -7,7 +7,9 @@
 #include <utility>
 
 #include "core/device_backend.h"
+#include "core/dry_run.h"
 #include "core/error.h"
+#include "core/ops/attention/attention_cudnn.h"
 #include "core/ops/attention/attention_dropout.h"
 #include "core/ops/attention/attention_reference.h"
 
@@ -142,6 +144,48 @@ void make_gradient(Tensor& gradient, std::string_view name, const Tensor& input)
   }
 }
 
+AttentionResult cudnn_forward(const Tensor& q,
+                              const Tensor& k,
+                              const Tensor& v,
+                              const Tensor& scale,
+                              const Tensor& sink,
+                              const AttentionOptions& options) {
+  check_heads(q, k, v);
+  const CudnnAttentionProblem p = cudnn_attention_problem(q, k, v, scale, sink, options);
+  AttentionResult result{.y_BTHE = Tensor::empty({p.B, p.T, p.H, p.E}, q.dtype(), q.device()),
+                         .entropy_BHT = {},
+                         .lse_BHT = Tensor::empty({p.B, p.H, p.T}, Dtype::kF32, q.device()),
+                         .max_logit_BH = {}};
+  if (!in_dry_run()) {
+    cudnn_attention().forward(q, k, v, p, result.y_BTHE, result.lse_BHT);
+  }
+  return result;
+}
+
+AttentionGradients cudnn_backward(const Tensor& dy_BTHE,
+                                  const Tensor& q,
+                                  const Tensor& k,
+                                  const Tensor& v,
+                                  const AttentionResult& result,
+                                  const CudnnAttentionProblem& p,
+                                  AttentionGradients into) {
+  const Tensor dy =
+      dy_BTHE.defined() ? dy_BTHE : Tensor::zeros({p.B, p.T, p.H, p.E}, q.dtype(), q.device());
+  check_tensor(dy, "dy", {p.B, p.T, p.H, p.E}, q.dtype());
+  check_tensor(result.y_BTHE, "y", dy.shape(), q.dtype());
+  check_tensor(result.lse_BHT, "lse", {p.B, p.H, p.T}, Dtype::kF32);
+  make_gradient(into.dq_BHTD, "dq", q);
+  make_gradient(into.dk_BGSD, "dk", k);
+  make_gradient(into.dv_BGSE, "dv", v);
+  if (in_dry_run()) {  // the engine's gradients of the scores, for the accounts
+    (void)Tensor::empty({2 * p.B * p.H * p.T * p.S}, Dtype::kU8, q.device());
+  } else {
+    cudnn_attention().backward(dy, q, k, v, result.y_BTHE, result.lse_BHT, p, into.dq_BHTD,
+                               into.dk_BGSD, into.dv_BGSE);
+  }
+  return into;
+}
+
 }  // namespace
 
 AttentionResult attention(const Tensor& q_BHTD,
@@ -151,6 +195,9 @@ AttentionResult attention(const Tensor& q_BHTD,
                           const Tensor& sink,
                           const AttentionOptions& options) {
   const ErrorFrame frame("attention");
+  if (options.engine == AttentionEngine::kCudnn) {
+    return cudnn_forward(q_BHTD, k_BGSD, v_BGSE, scale, sink, options);
+  }
   ProblemMemory memory;
   const AttentionProblem p = make_problem(q_BHTD, k_BGSD, v_BGSE, scale, sink, options, memory);
   const Device device = q_BHTD.device();
@@ -177,6 +224,14 @@ AttentionGradients attention_backward(const Tensor& dy_BTHE,
                                       const AttentionOptions& options,
                                       AttentionGradients into) {
   const ErrorFrame frame("attention_backward");
+  if (options.engine == AttentionEngine::kCudnn) {
+    CLS_CHECK(!dentropy_BHT.defined() && !dlse_BHT.defined(), ConfigError,
+              "engine cudnn: it has no gradient for the entropy and lse; use engine auto");
+    check_heads(q_BHTD, k_BGSD, v_BGSE);
+    return cudnn_backward(dy_BTHE, q_BHTD, k_BGSD, v_BGSE, result,
+                          cudnn_attention_problem(q_BHTD, k_BGSD, v_BGSE, scale, sink, options),
+                          std::move(into));
+  }
   ProblemMemory memory;
   const AttentionProblem p = make_problem(q_BHTD, k_BGSD, v_BGSE, scale, sink, options, memory);
   const Dtype dtype = q_BHTD.dtype();

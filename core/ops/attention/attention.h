@@ -17,6 +17,10 @@
 
 namespace clausius::ops {
 
+/// Whose kernels compute. kCudnn: bf16 on a CUDA device, causal or full masks, one scale; its results have neither entropy nor
+/// max_logit (undefined), no gradient comes in at lse, and its gradient takes 2 B H T S bytes more: what repeating its bits costs it.
+enum class AttentionEngine { kOwn, kCudnn };
+
 struct AttentionOptions {
   AttentionMask mask;
   /// Multiplies q k^T. Unset: D^-1/2.
@@ -31,6 +35,7 @@ struct AttentionOptions {
   RandomStream dropout_stream;
   /// i64 [B]: global sample numbers, in any memory. Required with dropout.
   Tensor dropout_samples;
+  AttentionEngine engine = AttentionEngine::kOwn;
 };
 
 /// Statistics are f64 for f64 inputs, else f32. A row that sees no key and has no sink: y = 0,
@@ -62,9 +67,10 @@ struct AttentionGradients {
 /// statistics; bf16 inputs: p is
 ///          rounded to bf16 for p v. With logits of magnitude L: |H - exact| <= 1e-5 H + 1e-6 + 8
 ///          2^-24 L (1 + ln n) for f32.
-/// Errors:  ShapeError, DtypeError; ConfigError for options out of range; UnsupportedError for a
-/// block list. Cost:    4 B H T S D flop, half of it when causal; O(T + S) memory; the entropy is
-/// one fused multiply-add a score.
+/// Errors:  ShapeError, DtypeError; ConfigError for options out of range, and naming what engine
+///          cudnn cannot honour; UnsupportedError for a block list.
+/// Cost:    4 B H T S D flop, half of it when causal; O(T + S) memory; the entropy is one fused
+///          multiply-add a score.
 [[nodiscard]] AttentionResult attention(const Tensor& q_BHTD,
                                         const Tensor& k_BGSD,
                                         const Tensor& v_BGSE,

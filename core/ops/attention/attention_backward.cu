@@ -66,59 +66,89 @@ __device__ inline float score_gradient(
   return p == 0 ? 0.0F : slope * p * fmaf(-row.dentropy, log2_p, dp - row.shift);
 }
 
+// What a block of 64 rows of queries is given in shared memory; rows that do not exist see no key.
+struct RowTable {
+  int begin[kTile];
+  int end[kTile];
+  GradientRow row[kTile];
+
+  template <class T>
+  __device__ void fill(const BackwardArguments<T>& a,
+                       std::int64_t b,
+                       std::int64_t h,
+                       std::int64_t first,
+                       std::int64_t last) {
+    if (threadIdx.x < kTile) {
+      const auto r = static_cast<int>(threadIdx.x);
+      const std::int64_t i = first + r;
+      const std::int64_t place = b * a.sizes.T + i;
+      begin[r] = i < last ? a.logits.begin_BT[place] : 0;
+      end[r] = i < last ? a.logits.end_BT[place] : 0;
+      row[r] = i < last ? gradient_row(a, b, h, i) : GradientRow{};
+    }
+  }
+};
+
+// Products q k of a tile become gradients of the scaled products; dscale is added to.
+template <class T>
+__device__ void query_score_gradients(const BackwardArguments<T>& a,
+                                      const QueryBlock& at,
+                                      std::int64_t first_key,
+                                      const RowTable& rows,
+                                      const ScoreTile& dp,
+                                      ScoreTile& scores,
+                                      float (&dscale)[kOwnRows]) {
+  const int ty = static_cast<int>(threadIdx.x) / kLanes;
+  const int tx = static_cast<int>(threadIdx.x) % kLanes;
+  CLS_UNROLL
+  for (int i = 0; i < kOwnRows; ++i) {
+    const int r = ty * kOwnRows + i;
+    const auto own_key = static_cast<int>(first_key) + tx * kOwnColumns;
+    Words words{};
+    if (a.dropout.active) {
+      words = a.dropout.words(at.b, at.h, at.first + r, own_key);
+    }
+    CLS_UNROLL
+    for (int j = 0; j < kOwnColumns; ++j) {
+      const bool visible = rows.begin[r] <= own_key + j && own_key + j < rows.end[r];
+      const float keep = a.dropout.active ? a.dropout.factor(words.value[j]) : 1.0F;
+      float log2_p = 0;
+      float slope = 1;
+      const float p =
+          probability(a.logits, rows.row[r], scores[i][j] * rows.row[r].scale, log2_p, slope);
+      const float gradient =
+          visible ? score_gradient(rows.row[r], p, log2_p, slope, keep * dp[i][j]) : 0.0F;
+      dscale[i] = visible ? fmaf(gradient, scores[i][j], dscale[i]) : dscale[i];
+      scores[i][j] = gradient;
+    }
+  }
+}
+
 // Grid: (query blocks x B x H, parts of D).
 template <class T, int kChunks>
 __global__ void __launch_bounds__(kThreads, 2) attention_dq_kernel(BackwardArguments<T> a) {
   CLS_DYNAMIC_SHARED(float, memory);
-  __shared__ int begin[kTile];
-  __shared__ int end[kTile];
-  __shared__ GradientRow rows[kTile];
+  __shared__ RowTable rows;
   const SharedTiles shared = shared_tiles(memory);
   const Sizes& n = a.sizes;
   const QueryBlock at(n, kTile);
   const int count = static_cast<int>(at.last - at.first);
-  if (threadIdx.x < kTile) {
-    const auto r = static_cast<int>(threadIdx.x);
-    const std::int64_t i = at.first + r;
-    begin[r] = r < count ? a.logits.begin_BT[at.b * n.T + i] : 0;
-    end[r] = r < count ? a.logits.end_BT[at.b * n.T + i] : 0;
-    rows[r] = r < count ? gradient_row(a, at.b, at.h, i) : GradientRow{};
-  }
+  rows.fill(a, at.b, at.h, at.first, at.last);
   __syncthreads();
   const int ty = static_cast<int>(threadIdx.x) / kLanes;
   const int tx = static_cast<int>(threadIdx.x) % kLanes;
-  const std::int64_t last_key = end[count - 1];
+  const std::int64_t last_key = rows.end[count - 1];
   const std::int64_t column = static_cast<std::int64_t>(blockIdx.y) * kChunks * kChunk;
   float dscale[kOwnRows] = {};
   Sums64<kChunks> sums;
-  for (std::int64_t key = begin[0] / kTile * kTile; key < last_key; key += kTile) {
+  for (std::int64_t key = rows.begin[0] / kTile * kTile; key < last_key; key += kTile) {
     ScoreTile scores;
     ScoreTile dp;
     multiply_rows(tile_rows(a.q, at.b, at.h, at.first, n.T),
                   tile_rows(a.k, at.b, at.g, key, last_key), n.D, shared, scores);
     multiply_rows(tile_rows(a.dy, at.b, at.h, at.first, n.T),
                   tile_rows(a.v, at.b, at.g, key, last_key), n.E, shared, dp);
-    CLS_UNROLL
-    for (int i = 0; i < kOwnRows; ++i) {
-      const int r = ty * kOwnRows + i;
-      const auto own_key = static_cast<int>(key) + tx * kOwnColumns;
-      Words words{};
-      if (a.dropout.active) {
-        words = a.dropout.words(at.b, at.h, at.first + r, own_key);
-      }
-      CLS_UNROLL
-      for (int j = 0; j < kOwnColumns; ++j) {
-        const bool visible = begin[r] <= own_key + j && own_key + j < end[r];
-        const float keep = a.dropout.active ? a.dropout.factor(words.value[j]) : 1.0F;
-        float log2_p = 0;
-        float slope = 1;
-        const float p = probability(a.logits, rows[r], scores[i][j] * rows[r].scale, log2_p, slope);
-        const float gradient =
-            visible ? score_gradient(rows[r], p, log2_p, slope, keep * dp[i][j]) : 0.0F;
-        dscale[i] = visible ? fmaf(gradient, scores[i][j], dscale[i]) : dscale[i];
-        scores[i][j] = gradient;
-      }
-    }
+    query_score_gradients(a, at, key, rows, dp, scores, dscale);
     store_tile(scores, shared);
     sums.add(tile_rows(a.k, at.b, at.g, key, last_key), column, n.D, shared);
   }
@@ -126,7 +156,7 @@ __global__ void __launch_bounds__(kThreads, 2) attention_dq_kernel(BackwardArgum
   CLS_UNROLL
   for (int i = 0; i < kOwnRows; ++i) {
     const int r = ty * kOwnRows + i;
-    factor[i] = rows[r].scale;
+    factor[i] = rows.row[r].scale;
     if (a.row_dscale != nullptr) {
       const float sum = row_reduce(dscale[i], cuda::Add{});
       if (blockIdx.y == 0 && tx == 0 && r < count) {
@@ -137,83 +167,79 @@ __global__ void __launch_bounds__(kThreads, 2) attention_dq_kernel(BackwardArgum
   sums.store(a.dq.at(at.b, at.h, at.first), a.dq.row, count, column, n.D, factor);
 }
 
-// Rows of the tile are keys here and its columns are queries. kValues: dv, else dk. Grid: (key blocks x B x G, parts of E or D).
-template <class T, int kChunks, bool kValues>
-__global__ void __launch_bounds__(kThreads, 2) attention_dkv_kernel(BackwardArguments<T> a) {
-  CLS_DYNAMIC_SHARED(float, memory);
-  __shared__ int begin[kTile];
-  __shared__ int end[kTile];
-  __shared__ GradientRow rows[kTile];
-  const SharedTiles shared = shared_tiles(memory);
-  const Sizes& n = a.sizes;
-  const std::int64_t groups = n.B * n.G;
-  const std::int64_t heads_per_group = n.H / n.G;
-  const std::int64_t first_key = static_cast<std::int64_t>(blockIdx.x) / groups * kTile;
-  const std::int64_t b = static_cast<std::int64_t>(blockIdx.x) % groups / n.G;
-  const std::int64_t g = static_cast<std::int64_t>(blockIdx.x) % groups % n.G;
-  const std::int32_t* begins = a.logits.begin_BT + b * n.T;
-  const std::int32_t* ends = a.logits.end_BT + b * n.T;
-  // Rows [first_row, last_row) may see a key of this block; keys past every end may be memory nobody wrote.
-  const std::int64_t first_row = first_at_least(ends, n.T, first_key + 1);
-  const std::int64_t last_row = first_at_least(begins, n.T, first_key + kTile);
-  const std::int64_t last_key = first_row < last_row ? ends[n.T - 1] : first_key;
+// Rows of the tile are keys here and its columns are queries: products q k become kept probabilities where kValues, else gradients of
+// the products.
+template <bool kValues, class T>
+__device__ void key_score_gradients(const BackwardArguments<T>& a,
+                                    const KeyBlock& at,
+                                    std::int64_t h,
+                                    std::int64_t first_row,
+                                    const RowTable& rows,
+                                    const ScoreTile& dp,
+                                    ScoreTile& scores) {
   const int ty = static_cast<int>(threadIdx.x) / kLanes;
   const int tx = static_cast<int>(threadIdx.x) % kLanes;
+  CLS_UNROLL
+  for (int j = 0; j < kOwnColumns; ++j) {
+    const int r = tx * kOwnColumns + j;
+    const GradientRow row = rows.row[r];
+    Words words{};
+    CLS_UNROLL
+    for (int i = 0; i < kOwnRows; ++i) {
+      const int key = static_cast<int>(at.first) + ty * kOwnRows + i;
+      if (a.dropout.active && i % 4 == 0) {
+        words = a.dropout.words(at.b, h, first_row + r, key);
+      }
+      const bool visible = rows.begin[r] <= key && key < rows.end[r];
+      const float keep = a.dropout.active ? a.dropout.factor(words.value[i % 4]) : 1.0F;
+      float log2_p = 0;
+      float slope = 1;
+      const float p = probability(a.logits, row, scores[i][j] * row.scale, log2_p, slope);
+      if constexpr (kValues) {
+        scores[i][j] = visible ? keep * p : 0.0F;
+      } else {
+        const float gradient = score_gradient(row, p, log2_p, slope, keep * dp[i][j]);
+        scores[i][j] = visible ? row.scale * gradient : 0.0F;
+      }
+    }
+  }
+}
+
+// kValues: dv, else dk. Grid: (key blocks x B x G, parts of E or D).
+template <class T, int kChunks, bool kValues>
+__global__ void __launch_bounds__(kThreads, kValues&& kChunks == 1 ? 3 : 2)
+    attention_dkv_kernel(BackwardArguments<T> a) {
+  CLS_DYNAMIC_SHARED(float, memory);
+  __shared__ RowTable rows;
+  const SharedTiles shared = shared_tiles(memory);
+  const Sizes& n = a.sizes;
+  const KeyBlock at(n, a.logits);
+  const std::int64_t heads_per_group = n.H / n.G;
   const std::int64_t width = kValues ? n.E : n.D;
   const std::int64_t column = static_cast<std::int64_t>(blockIdx.y) * kChunks * kChunk;
   Sums64<kChunks> sums;
-  for (std::int64_t h = g * heads_per_group; h < (g + 1) * heads_per_group; ++h) {
-    for (std::int64_t row = first_row / kTile * kTile; row < last_row; row += kTile) {
+  for (std::int64_t h = at.g * heads_per_group; h < (at.g + 1) * heads_per_group; ++h) {
+    for (std::int64_t row = at.first_row / kTile * kTile; row < at.last_row; row += kTile) {
       __syncthreads();  // readers of the rows before are done
-      if (threadIdx.x < kTile) {
-        const auto r = static_cast<int>(threadIdx.x);
-        const std::int64_t i = row + r;
-        begin[r] = i < last_row ? begins[i] : 0;
-        end[r] = i < last_row ? ends[i] : 0;
-        rows[r] = i < last_row ? gradient_row(a, b, h, i) : GradientRow{};
-      }
+      rows.fill(a, at.b, h, row, at.last_row);
+      const TileRows<T> q_rows = tile_rows(a.q, at.b, h, row, at.last_row);
+      const TileRows<T> dy_rows = tile_rows(a.dy, at.b, h, row, at.last_row);
       ScoreTile scores;
       ScoreTile dp;
-      multiply_rows(tile_rows(a.k, b, g, first_key, last_key), tile_rows(a.q, b, h, row, last_row),
-                    n.D, shared, scores);
+      multiply_rows(tile_rows(a.k, at.b, at.g, at.first, at.last_key), q_rows, n.D, shared, scores);
       if constexpr (!kValues) {
-        multiply_rows(tile_rows(a.v, b, g, first_key, last_key),
-                      tile_rows(a.dy, b, h, row, last_row), n.E, shared, dp);
+        multiply_rows(tile_rows(a.v, at.b, at.g, at.first, at.last_key), dy_rows, n.E, shared, dp);
       }
-      CLS_UNROLL
-      for (int j = 0; j < kOwnColumns; ++j) {
-        const int r = tx * kOwnColumns + j;
-        const GradientRow of_row = rows[r];
-        Words words{};
-        CLS_UNROLL
-        for (int i = 0; i < kOwnRows; ++i) {
-          const int key = static_cast<int>(first_key) + ty * kOwnRows + i;
-          if (a.dropout.active && i % 4 == 0) {
-            words = a.dropout.words(b, h, row + r, key);
-          }
-          const bool visible = begin[r] <= key && key < end[r];
-          const float keep = a.dropout.active ? a.dropout.factor(words.value[i % 4]) : 1.0F;
-          float log2_p = 0;
-          float slope = 1;
-          const float p = probability(a.logits, of_row, scores[i][j] * of_row.scale, log2_p, slope);
-          if constexpr (kValues) {
-            scores[i][j] = visible ? keep * p : 0.0F;
-          } else {
-            const float gradient = score_gradient(of_row, p, log2_p, slope, keep * dp[i][j]);
-            scores[i][j] = visible ? of_row.scale * gradient : 0.0F;
-          }
-        }
-      }
+      key_score_gradients<kValues>(a, at, h, row, rows, dp, scores);
       store_tile(scores, shared);
-      sums.add(kValues ? tile_rows(a.dy, b, h, row, last_row) : tile_rows(a.q, b, h, row, last_row),
-               column, width, shared);
+      sums.add(kValues ? dy_rows : q_rows, column, width, shared);
     }
   }
   const HeadRows<T>& to = kValues ? a.dv : a.dk;
-  const std::int64_t left = n.S - first_key;
+  const std::int64_t left = n.S - at.first;
   const float factor[kOwnRows] = {1, 1, 1, 1, 1, 1, 1, 1};
-  sums.store(to.at(b, g, first_key), to.row, static_cast<int>(left < kTile ? left : kTile), column,
-             width, factor);
+  sums.store(to.at(at.b, at.g, at.first), to.row, static_cast<int>(left < kTile ? left : kTile),
+             column, width, factor);
 }
 
 // Sums over b and, where the width is 1, over i, of row_BHT; one block an element (h, i) of the sum.

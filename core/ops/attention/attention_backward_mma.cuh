@@ -65,6 +65,61 @@ __device__ void score_gradients(int first_key,
   }
 }
 
+// Two buffers of rows of two tensors that stream past a block: one is filled while the other is used.
+template <int kRows, int kD>
+struct PairBuffers {
+  using Tile = BfTile<kRows, kD>;
+  bf16* data;
+
+  __device__ Tile first(unsigned buffer) const { return {data + 2 * buffer * Tile::kSize}; }
+  __device__ Tile second(unsigned buffer) const { return {data + (2 * buffer + 1) * Tile::kSize}; }
+  // `count` rows of each, from row i on.
+  __device__ void fill(unsigned buffer,
+                       const HeadRows<const bf16>& one,
+                       const HeadRows<const bf16>& two,
+                       std::int64_t b,
+                       std::int64_t h,
+                       std::int64_t i,
+                       std::int64_t count) const {
+    first(buffer).template fill<kMmaThreads>(one.at(b, h, i), one.row, count);
+    second(buffer).template fill<kMmaThreads>(two.at(b, h, i), two.row, count);
+    cuda::commit_copies();
+  }
+};
+
+// dp of queries in rows begins at minus their shift.
+template <int kColumns>
+__device__ void start_at_minus_shift(const MmaRow (&rows)[2], WarpTile<kColumns>& dp) {
+  CLS_UNROLL
+  for (int column = 0; column < kColumns; ++column) {
+    CLS_UNROLL
+    for (int e = 0; e < 4; ++e) {
+      dp.value[column][e] = -rows[e / 2].shift;
+    }
+  }
+}
+
+// What a warp owns when all keys have passed.
+template <int kD, bool kScale>
+__device__ void store_query_gradients(const BackwardArguments<bf16>& a,
+                                      const QueryBlock& at,
+                                      std::int64_t own_row,
+                                      const MmaRow (&rows)[2],
+                                      const float (&dscale)[2],
+                                      const WarpTile<kD / 8>& sums) {
+  CLS_UNROLL
+  for (int half = 0; half < 2; ++half) {
+    const float sum = kScale ? quad_reduce(dscale[half], cuda::Add{}) : 0.0F;
+    const std::int64_t i = own_row + 8 * half;
+    if (i < a.sizes.T) {
+      sums.store_row(half, rows[half].scale, a.dq.at(at.b, at.h, i), a.pairs);
+      if (kScale && threadIdx.x % 4 == 0) {
+        a.row_dscale[at.head * a.sizes.T + i] = sum * a.logits.scale;
+      }
+    }
+  }
+}
+
 // Grid: blocks of 64 queries x B x H. Shared memory: q, dy, and two buffers of k and v.
 template <int kD, bool kScale>
 __global__ void __launch_bounds__(kMmaThreads, kD == 64 ? 3 : 2)
@@ -73,54 +128,37 @@ __global__ void __launch_bounds__(kMmaThreads, kD == 64 ? 3 : 2)
   CLS_DYNAMIC_SHARED(bf16, memory);
   const Tile q_tile{memory};
   const Tile dy_tile{memory + Tile::kSize};
-  bf16* buffers = memory + 2 * Tile::kSize;
+  const PairBuffers<kTile, kD> buffers{memory + 2 * Tile::kSize};
   const Sizes& n = a.sizes;
   const QueryBlock at(n, kTile);
-  const std::int32_t* begins = a.logits.begin_BT + at.b * n.T;
-  const std::int32_t* ends = a.logits.end_BT + at.b * n.T;
-  const int last_key = ends[at.last - 1];
-  const int full_begin = begins[at.last - 1];
-  const int full_end = ends[at.first];
-  int key = begins[at.first] / kTile * kTile;
-  const auto fill_keys = [&](int first, unsigned buffer) {
-    const Tile k_tile{buffers + 2 * buffer * Tile::kSize};
-    const Tile v_tile{buffers + (2 * buffer + 1) * Tile::kSize};
-    k_tile.template fill<kMmaThreads>(a.k.at(at.b, at.g, first), a.k.row, last_key - first);
-    v_tile.template fill<kMmaThreads>(a.v.at(at.b, at.g, first), a.v.row, last_key - first);
-    cuda::commit_copies();
-  };
+  const KeySpan keys(a.logits, at, n.T);
+  int key = keys.begin;
   q_tile.template fill<kMmaThreads>(a.q.at(at.b, at.h, at.first), a.q.row, at.last - at.first);
   dy_tile.template fill<kMmaThreads>(a.dy.at(at.b, at.h, at.first), a.dy.row, at.last - at.first);
-  fill_keys(key, 0);
+  buffers.fill(0, a.k, a.v, at.b, at.g, key, keys.end - key);
   const unsigned warp_row = threadIdx.x / cuda::kWarp * kWarpRows;
   const std::int64_t own_row = at.first + warp_row + threadIdx.x % cuda::kWarp / 4;
   const MmaRow rows[2] = {mma_row(a, at.b, at.h, own_row, n.T),
                           mma_row(a, at.b, at.h, own_row + 8, n.T)};
   float dscale[2] = {};
   WarpTile<kD / 8> sums;
-  for (unsigned buffer = 0; key < last_key; key += kTile, buffer ^= 1U) {
+  for (unsigned buffer = 0; key < keys.end; key += kTile, buffer ^= 1U) {
     cuda::wait_copies<0>();
     __syncthreads();  // this buffer is here, and the other one's readers are done
-    if (key + kTile < last_key) {
-      fill_keys(key + kTile, buffer ^ 1U);
+    if (key + kTile < keys.end) {
+      buffers.fill(buffer ^ 1U, a.k, a.v, at.b, at.g, key + kTile, keys.end - key - kTile);
     }
-    const Tile k_tile{buffers + 2 * buffer * Tile::kSize};
-    const Tile v_tile{buffers + (2 * buffer + 1) * Tile::kSize};
+    const Tile k_tile = buffers.first(buffer);
+    const Tile v_tile = buffers.second(buffer);
     WarpTile<kTile / 8> scores;
     WarpTile<kTile / 8> dp;
-    CLS_UNROLL
-    for (int column = 0; column < kTile / 8; ++column) {
-      CLS_UNROLL
-      for (int e = 0; e < 4; ++e) {
-        dp.value[column][e] = -rows[e / 2].shift;
-      }
-    }
+    start_at_minus_shift(rows, dp);
     CLS_UNROLL
     for (unsigned step = 0; step < kD / 16; ++step) {
       scores.add_transposed(q_tile.left(warp_row, step), k_tile, step);
       dp.add_transposed(dy_tile.left(warp_row, step), v_tile, step);
     }
-    if (full_begin <= key && key + kTile <= full_end) {
+    if (keys.full(key)) {
       score_gradients<false, kScale>(key, rows, dp, scores, dscale);
     } else {
       score_gradients<true, kScale>(key, rows, dp, scores, dscale);
@@ -131,17 +169,7 @@ __global__ void __launch_bounds__(kMmaThreads, kD == 64 ? 3 : 2)
     }
   }
   cuda::wait_copies<0>();
-  CLS_UNROLL
-  for (int half = 0; half < 2; ++half) {
-    const float sum = kScale ? quad_reduce(dscale[half], cuda::Add{}) : 0.0F;
-    const std::int64_t i = own_row + 8 * half;
-    if (i < n.T) {
-      sums.store_row(half, rows[half].scale, a.dq.at(at.b, at.h, i), a.pairs);
-      if (kScale && threadIdx.x % 4 == 0) {
-        a.row_dscale[at.head * n.T + i] = sum * a.logits.scale;
-      }
-    }
-  }
+  store_query_gradients<kD, kScale>(a, at, own_row, rows, dscale, sums);
 }
 
 // Rows of the tile are keys and its columns queries: products q k become p in `scores` and scaled gradients in `dp`, which started at
@@ -158,7 +186,6 @@ __device__ void key_gradients(const int (&keys)[2],
       const MmaRow row = rows[8 * n + static_cast<int>(threadIdx.x) % 4 * 2 + e];
       const float scale = row.scale * kLog2E;
       CLS_UNROLL
-      CLS_UNROLL
       for (int half = 0; half < 2; ++half) {
         const bool visible = !kMasked || (row.begin <= keys[half] && keys[half] < row.end);
         float& score = scores.value[n][2 * half + e];
@@ -172,82 +199,95 @@ __device__ void key_gradients(const int (&keys)[2],
   }
 }
 
-// Grid: blocks of 64 keys x B x G; heads of the group and blocks of queries pass in order. Shared memory: k, v, and two buffers of q
-// and dy.
+// dp of queries in columns begins at minus their shift.
+template <int kColumns>
+__device__ void start_at_minus_shift(const MmaRow* rows, WarpTile<kColumns>& dp) {
+  CLS_UNROLL
+  for (int column = 0; column < kColumns; ++column) {
+    CLS_UNROLL
+    for (int e = 0; e < 4; ++e) {
+      dp.value[column][e] = -rows[8 * column + static_cast<int>(threadIdx.x) % 4 * 2 + e % 2].shift;
+    }
+  }
+}
+
+// The tiles of queries that pass a block of keys: heads of the group and rows in order.
+template <int kQueries>
+struct QueryTiles {
+  std::int64_t first_head, first_row;
+  std::int64_t of_head;  // tiles of one head
+  std::int64_t count;
+
+  __device__ QueryTiles(const Sizes& n, const KeyBlock& at) {
+    const std::int64_t heads = n.H / n.G;
+    first_head = at.g * heads;
+    first_row = at.first_row / kQueries * kQueries;
+    of_head = at.first_row < at.last_row ? (at.last_row - first_row + kQueries - 1) / kQueries : 0;
+    count = heads * of_head;
+  }
+  __device__ std::int64_t head(std::int64_t tile) const { return first_head + tile / of_head; }
+  __device__ std::int64_t row(std::int64_t tile) const {
+    return first_row + tile % of_head * kQueries;
+  }
+};
+
+// Starts the copies of a tile, and reads what its rows need.
+template <int kQueries, int kD>
+__device__ void fill_queries(const BackwardArguments<bf16>& a,
+                             const KeyBlock& at,
+                             std::int64_t h,
+                             std::int64_t row,
+                             unsigned buffer,
+                             const PairBuffers<kQueries, kD>& queries,
+                             MmaRow (&rows)[2][kQueries]) {
+  queries.fill(buffer, a.q, a.dy, at.b, h, row, at.last_row - row);
+  if (threadIdx.x < kQueries) {
+    rows[buffer][threadIdx.x] = mma_row(a, at.b, h, row + threadIdx.x, at.last_row);
+  }
+}
+
+// Grid: blocks of 64 keys x B x G. Shared memory: k, v, and two buffers of q and dy.
 template <int kD>
 __global__ void __launch_bounds__(kMmaThreads, 2)
     attention_dkv_mma_kernel(BackwardArguments<bf16> a) {
   constexpr int kQueries = kD == 64 ? 64 : 32;
   using Tile = BfTile<kTile, kD>;
-  using Queries = BfTile<kQueries, kD>;
   CLS_DYNAMIC_SHARED(bf16, memory);
   __shared__ MmaRow rows[2][kQueries];
   const Tile k_tile{memory};
   const Tile v_tile{memory + Tile::kSize};
-  bf16* buffers = memory + 2 * Tile::kSize;
-  const Sizes& n = a.sizes;
-  const std::int64_t groups = n.B * n.G;
-  const std::int64_t heads_per_group = n.H / n.G;
-  const int first_key = static_cast<int>(static_cast<std::int64_t>(blockIdx.x) / groups) * kTile;
-  const std::int64_t b = static_cast<std::int64_t>(blockIdx.x) % groups / n.G;
-  const std::int64_t g = static_cast<std::int64_t>(blockIdx.x) % groups % n.G;
-  const std::int32_t* begins = a.logits.begin_BT + b * n.T;
-  const std::int32_t* ends = a.logits.end_BT + b * n.T;
-  // Rows [first_row, last_row) may see a key of this block; keys past every end may be memory nobody wrote.
-  const std::int64_t first_row = first_at_least(ends, n.T, first_key + 1) / kQueries * kQueries;
-  const std::int64_t last_row = first_at_least(begins, n.T, first_key + kTile);
-  const std::int64_t tiles =
-      first_row < last_row ? (last_row - first_row + kQueries - 1) / kQueries : 0;
-  const std::int64_t last_key = tiles > 0 ? ends[n.T - 1] : first_key;
-  const auto fill_queries = [&](std::int64_t tile, unsigned buffer) {
-    const std::int64_t h = g * heads_per_group + tile / tiles;
-    const std::int64_t row = first_row + tile % tiles * kQueries;
-    const Queries q_tile{buffers + 2 * buffer * Queries::kSize};
-    const Queries dy_tile{buffers + (2 * buffer + 1) * Queries::kSize};
-    q_tile.template fill<kMmaThreads>(a.q.at(b, h, row), a.q.row, last_row - row);
-    dy_tile.template fill<kMmaThreads>(a.dy.at(b, h, row), a.dy.row, last_row - row);
-    cuda::commit_copies();
-    if (threadIdx.x < kQueries) {
-      rows[buffer][threadIdx.x] = mma_row(a, b, h, row + threadIdx.x, last_row);
-    }
-  };
-  k_tile.template fill<kMmaThreads>(a.k.at(b, g, first_key), a.k.row, last_key - first_key);
-  v_tile.template fill<kMmaThreads>(a.v.at(b, g, first_key), a.v.row, last_key - first_key);
-  if (tiles > 0) {
-    fill_queries(0, 0);
+  const PairBuffers<kQueries, kD> queries{memory + 2 * Tile::kSize};
+  const KeyBlock at(a.sizes, a.logits);
+  const QueryTiles<kQueries> tiles(a.sizes, at);
+  k_tile.template fill<kMmaThreads>(a.k.at(at.b, at.g, at.first), a.k.row, at.last_key - at.first);
+  v_tile.template fill<kMmaThreads>(a.v.at(at.b, at.g, at.first), a.v.row, at.last_key - at.first);
+  if (tiles.count > 0) {
+    fill_queries(a, at, tiles.head(0), tiles.row(0), 0, queries, rows);
   }
   const unsigned warp_row = threadIdx.x / cuda::kWarp * kWarpRows;
+  const int first_key = static_cast<int>(at.first);
   const int own_key = first_key + static_cast<int>(warp_row + threadIdx.x % cuda::kWarp / 4);
   const int keys[2] = {own_key, own_key + 8};
   WarpTile<kD / 8> dk;
   WarpTile<kD / 8> dv;
   unsigned buffer = 0;
-  for (std::int64_t tile = 0; tile < heads_per_group * tiles; ++tile, buffer ^= 1U) {
+  for (std::int64_t tile = 0; tile < tiles.count; ++tile, buffer ^= 1U) {
     cuda::wait_copies<0>();
     __syncthreads();  // this buffer is here, and the other one's readers are done
-    if (tile + 1 < heads_per_group * tiles) {
-      fill_queries(tile + 1, buffer ^ 1U);
+    if (tile + 1 < tiles.count) {
+      fill_queries(a, at, tiles.head(tile + 1), tiles.row(tile + 1), buffer ^ 1U, queries, rows);
     }
-    const Queries q_tile{buffers + 2 * buffer * Queries::kSize};
-    const Queries dy_tile{buffers + (2 * buffer + 1) * Queries::kSize};
     WarpTile<kQueries / 8> scores;
     WarpTile<kQueries / 8> dp;
-    CLS_UNROLL
-    for (int column = 0; column < kQueries / 8; ++column) {
-      CLS_UNROLL
-      for (int e = 0; e < 4; ++e) {
-        dp.value[column][e] =
-            -rows[buffer][8 * column + static_cast<int>(threadIdx.x) % 4 * 2 + e % 2].shift;
-      }
-    }
+    start_at_minus_shift(rows[buffer], dp);
     CLS_UNROLL
     for (unsigned step = 0; step < kD / 16; ++step) {
-      scores.add_transposed(k_tile.left(warp_row, step), q_tile, step);
-      dp.add_transposed(v_tile.left(warp_row, step), dy_tile, step);
+      scores.add_transposed(k_tile.left(warp_row, step), queries.first(buffer), step);
+      dp.add_transposed(v_tile.left(warp_row, step), queries.second(buffer), step);
     }
-    const std::int64_t row = first_row + tile % tiles * kQueries;
-    const bool full = row + kQueries <= last_row && begins[row + kQueries - 1] <= first_key &&
-                      first_key + kTile <= ends[row];
+    const std::int64_t row = tiles.row(tile);
+    const bool full = row + kQueries <= at.last_row && at.begins[row + kQueries - 1] <= first_key &&
+                      first_key + kTile <= at.ends[row];
     if (full) {
       key_gradients<false>(keys, rows[buffer], scores, dp);
     } else {
@@ -255,16 +295,16 @@ __global__ void __launch_bounds__(kMmaThreads, 2)
     }
     CLS_UNROLL
     for (unsigned step = 0; step < kQueries / 16; ++step) {
-      dv.add(scores.left(static_cast<int>(step)), dy_tile, step);
-      dk.add(dp.left(static_cast<int>(step)), q_tile, step);
+      dv.add(scores.left(static_cast<int>(step)), queries.second(buffer), step);
+      dk.add(dp.left(static_cast<int>(step)), queries.first(buffer), step);
     }
   }
   cuda::wait_copies<0>();
   CLS_UNROLL
   for (int half = 0; half < 2; ++half) {
-    if (keys[half] < n.S) {
-      dk.store_row(half, 1.0F, a.dk.at(b, g, keys[half]), a.pairs);
-      dv.store_row(half, 1.0F, a.dv.at(b, g, keys[half]), a.pairs);
+    if (keys[half] < a.sizes.S) {
+      dk.store_row(half, 1.0F, a.dk.at(at.b, at.g, keys[half]), a.pairs);
+      dv.store_row(half, 1.0F, a.dv.at(at.b, at.g, keys[half]), a.pairs);
     }
   }
 }

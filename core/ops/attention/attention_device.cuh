@@ -135,6 +135,23 @@ struct QueryBlock {
   }
 };
 
+/// The keys that some row of a block of queries sees; tiles in [full_begin, full_end) are seen whole by every one.
+struct KeySpan {
+  int begin;  // of a tile
+  int end;
+  int full_begin, full_end;
+
+  __device__ KeySpan(const Logits& logits, const QueryBlock& at, std::int64_t T) {
+    const std::int32_t* begins = logits.begin_BT + at.b * T;
+    const std::int32_t* ends = logits.end_BT + at.b * T;
+    begin = begins[at.first] / kTile * kTile;
+    end = ends[at.last - 1];
+    full_begin = begins[at.last - 1];
+    full_end = ends[at.first];
+  }
+  __device__ bool full(int key) const { return full_begin <= key && key + kTile <= full_end; }
+};
+
 /// All that the forward kernels get.
 template <class T>
 struct ForwardArguments {
@@ -196,6 +213,28 @@ __device__ inline std::int64_t first_at_least(const std::int32_t* values,
   }
   return low;
 }
+
+/// The block of 64 keys of a thread block, of a grid of blocks x B x G, and rows [first_row, last_row) of the queries that may see one
+/// of them. Keys past last_key may be memory nobody wrote.
+struct KeyBlock {
+  std::int64_t b, g;
+  std::int64_t first, last_key;
+  std::int64_t first_row, last_row;
+  const std::int32_t* begins;  // [T]
+  const std::int32_t* ends;
+
+  __device__ KeyBlock(const Sizes& n, const Logits& logits) {
+    const std::int64_t groups = n.B * n.G;
+    b = static_cast<std::int64_t>(blockIdx.x) % groups / n.G;
+    g = static_cast<std::int64_t>(blockIdx.x) % groups % n.G;
+    first = static_cast<std::int64_t>(blockIdx.x) / groups * kTile;
+    begins = logits.begin_BT + b * n.T;
+    ends = logits.end_BT + b * n.T;
+    first_row = first_at_least(ends, n.T, first + 1);
+    last_row = first_at_least(begins, n.T, first + kTile);
+    last_key = first_row < last_row ? ends[n.T - 1] : first;
+  }
+};
 
 /// Up to 64 rows of one head.
 template <class T>

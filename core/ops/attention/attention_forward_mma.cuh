@@ -95,6 +95,49 @@ __device__ inline WarpRows start_warp_rows(const Logits& logits,
   return rows;
 }
 
+// A warp's rows of q, in the sign of their scale.
+template <class Tile, int kSteps>
+__device__ void load_queries(const Tile& q_tile,
+                             unsigned warp_row,
+                             const bool (&negative)[2],
+                             cuda::FragmentA (&q)[kSteps]) {
+  CLS_UNROLL
+  for (unsigned step = 0; step < kSteps; ++step) {
+    q[step] = q_tile.left(warp_row, step);
+    negate_rows(q[step], negative[0], negative[1]);
+  }
+}
+
+// y and the statistics of a warp's rows when all keys have passed; the largest s that this lane saw.
+template <int kD>
+__device__ float finish_warp_rows(const ForwardArguments<bf16>& a,
+                                  const QueryBlock& at,
+                                  unsigned warp_row,
+                                  const WarpRows& rows,
+                                  const WarpTile<kD / 8>& sums) {
+  float largest = -std::numeric_limits<float>::infinity();
+  CLS_UNROLL
+  for (int half = 0; half < 2; ++half) {
+    const float sum = quad_reduce(rows.sum[half], cuda::Add{});
+    const float weighted = quad_reduce(rows.weighted[half], cuda::Add{});
+    const bool seen = sum != 0;
+    const float inverse = seen ? 1 / sum : 0.0F;
+    const std::int64_t i = at.first + warp_row + threadIdx.x % cuda::kWarp / 4 + 8 * half;
+    if (i >= a.sizes.T) {
+      continue;
+    }
+    sums.store_row(half, inverse, a.y.at(at.b, at.h, i), true);
+    if (rows.top[half] > kNothing) {
+      largest = fmaxf(largest, rows.top[half] * rows.scale[half] * kLn2);
+    }
+    if (threadIdx.x % 4 == 0) {
+      const int choices = rows.end[half] - rows.begin[half] + (a.logits.sinks != nullptr ? 1 : 0);
+      write_statistics(a, at.head * a.sizes.T + i, choices, rows.max[half], sum, weighted);
+    }
+  }
+  return largest;
+}
+
 // Grid: query blocks x B x H. kWarps warps of 16 rows, 64 keys at a time, K and V in one buffer each: V comes while q k is computed,
 // the next K while p v is.
 template <int kD, int kWarps>
@@ -108,17 +151,11 @@ __global__ void __launch_bounds__(kWarps * 32, kD == 64 ? 12 / kWarps : 8 / kWar
   const BfTile<kRows, kD> q_tile{memory + 2 * k_tile.kSize};
   const Sizes& n = a.sizes;
   const QueryBlock at(n, kRows);
-  const std::int32_t* begins = a.logits.begin_BT + at.b * n.T;
-  const std::int32_t* ends = a.logits.end_BT + at.b * n.T;
-  const int last_key = ends[at.last - 1];
-  // Tiles [full_begin, full_end) are seen whole by every row.
-  const int full_begin = begins[at.last - 1];
-  const int full_end = ends[at.first];
-  int key = begins[at.first] / kTile * kTile;
-
+  const KeySpan keys(a.logits, at, n.T);
+  int key = keys.begin;
   q_tile.template fill<kBlockThreads>(a.q.at(at.b, at.h, at.first), a.q.row, at.last - at.first);
   cuda::commit_copies();
-  k_tile.template fill<kBlockThreads>(a.k.at(at.b, at.g, key), a.k.row, last_key - key);
+  k_tile.template fill<kBlockThreads>(a.k.at(at.b, at.g, key), a.k.row, keys.end - key);
   cuda::commit_copies();
   const unsigned warp_row = threadIdx.x / cuda::kWarp * kWarpRows;
   bool negative[2];
@@ -126,16 +163,12 @@ __global__ void __launch_bounds__(kWarps * 32, kD == 64 ? 12 / kWarps : 8 / kWar
   cuda::wait_copies<1>();
   __syncthreads();
   cuda::FragmentA q[kD / 16];
-  CLS_UNROLL
-  for (unsigned step = 0; step < kD / 16; ++step) {
-    q[step] = q_tile.left(warp_row, step);
-    negate_rows(q[step], negative[0], negative[1]);
-  }
+  load_queries(q_tile, warp_row, negative, q);
   WarpTile<kD / 8> sums;
-  for (; key < last_key; key += kTile) {
+  for (; key < keys.end; key += kTile) {
     cuda::wait_copies<0>();
     __syncthreads();  // K is here, and V's readers are done
-    v_tile.template fill<kBlockThreads>(a.v.at(at.b, at.g, key), a.v.row, last_key - key);
+    v_tile.template fill<kBlockThreads>(a.v.at(at.b, at.g, key), a.v.row, keys.end - key);
     cuda::commit_copies();
     WarpTile<kTile / 8> scores;
     CLS_UNROLL
@@ -144,12 +177,12 @@ __global__ void __launch_bounds__(kWarps * 32, kD == 64 ? 12 / kWarps : 8 / kWar
     }
     cuda::wait_copies<0>();
     __syncthreads();  // V is here, and K's readers are done
-    if (key + kTile < last_key) {
+    if (key + kTile < keys.end) {
       k_tile.template fill<kBlockThreads>(a.k.at(at.b, at.g, key + kTile), a.k.row,
-                                          last_key - key - kTile);
+                                          keys.end - key - kTile);
       cuda::commit_copies();
     }
-    if (full_begin <= key && key + kTile <= full_end) {
+    if (keys.full(key)) {
       softmax_warp<false>(key, rows, scores, sums);
     } else {
       softmax_warp<true>(key, rows, scores, sums);
@@ -160,27 +193,8 @@ __global__ void __launch_bounds__(kWarps * 32, kD == 64 ? 12 / kWarps : 8 / kWar
     }
   }
   cuda::wait_copies<0>();
-  float largest = -std::numeric_limits<float>::infinity();
-  CLS_UNROLL
-  for (int half = 0; half < 2; ++half) {
-    const float sum = quad_reduce(rows.sum[half], cuda::Add{});
-    const float weighted = quad_reduce(rows.weighted[half], cuda::Add{});
-    const bool seen = sum != 0;
-    const float inverse = seen ? 1 / sum : 0.0F;
-    const std::int64_t i = at.first + warp_row + threadIdx.x % cuda::kWarp / 4 + 8 * half;
-    if (i >= n.T) {
-      continue;
-    }
-    sums.store_row(half, inverse, a.y.at(at.b, at.h, i), true);
-    if (rows.top[half] > kNothing) {
-      largest = fmaxf(largest, rows.top[half] * rows.scale[half] * kLn2);
-    }
-    if (threadIdx.x % 4 == 0) {
-      const int choices = rows.end[half] - rows.begin[half] + (a.logits.sinks != nullptr ? 1 : 0);
-      write_statistics(a, at.head * n.T + i, choices, rows.max[half], sum, weighted);
-    }
-  }
-  largest = cuda::block_reduce<cuda::Max>(largest, -std::numeric_limits<float>::infinity());
+  const float largest = cuda::block_reduce<cuda::Max>(
+      finish_warp_rows<kD>(a, at, warp_row, rows, sums), -std::numeric_limits<float>::infinity());
   if (threadIdx.x == 0) {
     a.block_max[at.head * at.blocks + at.block] = largest;
   }

@@ -9,7 +9,8 @@ namespace clausius::ops {
 
 /// y = x W^T + b.
 /// Shapes:  x (.., M), weight [N, M], bias [N] or undefined -> y (.., N)
-/// Value:   y has x's type; the bias stays f32 when x is bf16 (a CUDA device rounds it to bf16 first). Equals matmul(x, weight.transpose(0, 1)) plus the bias.
+/// Value:   y has x's type; the bias stays f32 when x is bf16, and is added before the one rounding. Equals
+///          matmul(x, weight.transpose(0, 1)) in f32 plus the bias, rounded to x's type.
 /// Errors:  ShapeError when M or N disagree; DtypeError for another mix of types.
 /// Cost:    compute-bound, 2 M N a row.
 [[nodiscard]] Tensor linear(const Tensor& x, const Tensor& weight_NM, const Tensor& bias_N = {});

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// linear_activation on the CUDA device: the product with the bias in it, then f over it. cuBLASLt's GELU epilogue says neither
-// which formula it takes nor how well it keeps to it, and covers no other f.
+// linear_activation on the CUDA device: the product with the bias in it, then f over it. Of cuBLASLt's epilogues, GELU says neither
+// which formula it takes nor how well it keeps to it, and RELU keeps for the backward pass a bit a value, not the product; both would
+// read a bias of bf16.
 #include "core/cuda/gemm.h"
 #include "core/ops/linear_activation/linear_activation.h"
 

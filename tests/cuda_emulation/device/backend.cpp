@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A CUDA backend whose device is the emulator: its memory is the host's, its kernels are our .cu files.
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -12,6 +13,7 @@
 #include "core/cuda/copy.cuh"
 #include "core/cuda/event.h"
 #include "core/device_backend.h"
+#include "core/error.h"
 #include "tests/cuda_emulation/device/range_log.h"
 
 struct emulated_event {
@@ -70,11 +72,34 @@ class Mark final : public DeviceMoment {
   std::chrono::steady_clock::time_point time_ = std::chrono::steady_clock::now();
 };
 
-constexpr MemorySource kHostMemory{
-    .allocate =
-        [](std::size_t bytes) { return std::aligned_alloc(256, (bytes + 255) / 256 * 256); },
-    .free = [](void* pointer) { std::free(pointer); },
-    .poison = [](void* pointer, std::size_t bytes) { std::memset(pointer, 0xFF, bytes); }};
+// Every tensor has memory of its own, of exactly its size, returned when it dies: with the sanitizers on, one byte beyond it or after
+// it is an error with a stack, where a device's allocator rounds up and keeps.
+class ExactAllocator final : public Allocator {
+ public:
+  void* allocate(std::size_t bytes) override {
+    constexpr std::size_t kAlignment = 256;  // cudaMalloc's
+    void* pointer = nullptr;
+    CLS_CHECK(posix_memalign(&pointer, kAlignment, std::max<std::size_t>(bytes, 1)) == 0,
+              MemoryError, "no ", bytes, " bytes for the emulated device");
+    if (poisoning()) {
+      std::memset(pointer, 0xFF, bytes);
+    }
+    stats_.used_bytes += bytes;
+    stats_.peak_bytes = std::max(stats_.peak_bytes, stats_.used_bytes);
+    return pointer;
+  }
+  void release(void* pointer, std::size_t bytes) noexcept override {
+    stats_.used_bytes -= bytes;
+    std::free(pointer);
+  }
+  MemoryStats stats() const override { return stats_; }
+  void reset_peak() override { stats_.peak_bytes = stats_.used_bytes; }
+  void trim() override {}
+  void set_limit(std::size_t /*bytes*/) override {}
+
+ private:
+  MemoryStats stats_;
+};
 
 class Upload final : public DeviceUpload {
  public:
@@ -90,7 +115,7 @@ class EmulatedBackend final : public DeviceBackend {
   int count() const override { return 1; }
   std::string describe(int /*index*/) const override { return "emulated on the host"; }
   Allocator& allocator(int /*index*/) override {
-    static Allocator& memory = *new CachingAllocator(kHostMemory);
+    static Allocator& memory = *new ExactAllocator;
     return memory;
   }
   void copy_bytes(void* to,

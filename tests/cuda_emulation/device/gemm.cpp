@@ -25,6 +25,8 @@ void multiply(const GemmProblem& problem, const GemmPointers& pointers, float al
     const Matrix<const In> b{static_cast<const In*>(pointers.b) + i * problem.b_stride, problem.b};
     const Matrix<Out> out{static_cast<Out*>(pointers.out) + i * problem.out_stride,
                           {problem.out_step, false}};
+    const Matrix<const Out> c{static_cast<const Out*>(pointers.c) + i * problem.c_stride,
+                              {problem.c_step, false}};
     for (std::int64_t row = 0; row < problem.m; ++row) {
       for (std::int64_t column = 0; column < problem.n; ++column) {
         float sum = 0;
@@ -39,8 +41,8 @@ void multiply(const GemmProblem& problem, const GemmPointers& pointers, float al
         if (problem.bias) {
           sum += static_cast<float>(static_cast<const Out*>(pointers.bias)[column]);
         }
-        if (beta != 0) {  // else out may hold anything
-          sum += beta * static_cast<float>(out(row, column));
+        if (beta != 0) {  // else c may hold anything
+          sum += beta * static_cast<float>(c(row, column));
         }
         out(row, column) = Out(sum);
       }
@@ -50,16 +52,19 @@ void multiply(const GemmProblem& problem, const GemmPointers& pointers, float al
 
 }  // namespace
 
-void run_gemm(const GemmProblem& problem,
+bool run_gemm(const GemmProblem& problem,
               const GemmPointers& data,
               float alpha,
               float beta,
               Device /*device*/) {
   if (problem.in_dtype == Dtype::kF32) {
-    return multiply<float, float>(problem, data, alpha, beta);
+    multiply<float, float>(problem, data, alpha, beta);
+  } else if (problem.out_dtype == Dtype::kF32) {
+    multiply<bf16, float>(problem, data, alpha, beta);
+  } else {
+    multiply<bf16, bf16>(problem, data, alpha, beta);
   }
-  problem.out_dtype == Dtype::kF32 ? multiply<bf16, float>(problem, data, alpha, beta)
-                                   : multiply<bf16, bf16>(problem, data, alpha, beta);
+  return true;
 }
 
 }  // namespace clausius::cuda
