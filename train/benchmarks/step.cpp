@@ -74,7 +74,7 @@ StepBenchmark benchmark_step(const Recipe& original, const StepBenchmarkOptions&
 
   constexpr std::int64_t kWarmUp = 2;
   std::vector<double> seconds;
-  std::size_t held = 0;
+  std::size_t held = 0;  // after any step
   allocator(store.device()).trim();
   allocator(store.device()).reset_peak();
   for (std::int64_t number = 1; number <= kWarmUp + options.steps; ++number) {
@@ -99,7 +99,7 @@ StepBenchmark benchmark_step(const Recipe& original, const StepBenchmarkOptions&
                  (3.0 * cost.matmul_flops_per_token + 3.5 * cost.attention_flops_per_token);
   const MemoryStats memory = allocator(store.device()).stats();
   result.peak_memory_bytes = static_cast<std::int64_t>(memory.peak_bytes);
-  result.held_memory_bytes = static_cast<std::int64_t>(held);
+  result.held_memory_bytes = static_cast<std::int64_t>(std::max(held, memory.peak_bytes));
   result.peak_resident_bytes = peak_resident_bytes();
   return result;
 }
