@@ -75,7 +75,9 @@ void ParameterStore::add_alias(const std::string& path, const Parameter& paramet
   aliases_.emplace_back(path, parameter.path());
 }
 
-void ParameterStore::allocate() {
+void ParameterStore::allocate(std::int64_t shares) {
+  size_ = round_up(size_, kAlignElements * shares);
+  owned_ = {{.begin = 0, .end = size_}};
   master_ = Tensor::zeros({size_}, master_dtype_, device_);
   if (compute_dtype_ == Dtype::kBf16) {
     compute_copy_ = Tensor::zeros({size_}, Dtype::kBf16, device_);

@@ -40,6 +40,14 @@ enum class Role : std::uint8_t {
 
 class ParameterStore;
 
+/// Elements [begin, end) of a store's flat buffers.
+struct FlatRange {
+  std::int64_t begin = 0;
+  std::int64_t end = 0;
+
+  [[nodiscard]] std::int64_t size() const { return end - begin; }
+};
+
 /// A named, trained tensor. Lives in its store; layers hold references.
 class Parameter {
  public:
@@ -104,8 +112,9 @@ class ParameterStore {
                  std::function<void(Tensor&)> initialize);
   /// Another name for a parameter (a tied weight); checkpoints store it as an alias.
   void add_alias(const std::string& path, const Parameter& parameter);
-  /// Lays out the buffers and initializes every parameter (in a dry run: the layout alone).
-  void allocate();
+  /// Lays out the buffers and initializes every parameter (in a dry run: the layout alone). The buffers are padded to a multiple of
+  /// `shares` times 64 bytes of master values, for that many ranks to share them evenly.
+  void allocate(std::int64_t shares = 1);
   /// Makes the gradient buffer (training only).
   void allocate_gradients();
 
@@ -121,11 +130,16 @@ class ParameterStore {
   /// Parameters alone, without padding.
   [[nodiscard]] std::int64_t num_parameters() const;
   [[nodiscard]] Tensor& master() { return master_; }
+  [[nodiscard]] const Tensor& master() const { return master_; }
   [[nodiscard]] Tensor& gradients() { return gradients_; }
   /// Undefined unless bf16.
   [[nodiscard]] Tensor& compute_copy() { return compute_copy_; }
   [[nodiscard]] Dtype compute_dtype() const { return compute_dtype_; }
   [[nodiscard]] Device device() const { return device_; }
+
+  /// What this process updates, in order; the optimizer keeps state for these alone. All of it, until set_owned().
+  [[nodiscard]] const std::vector<FlatRange>& owned() const { return owned_; }
+  void set_owned(std::vector<FlatRange> ranges) { owned_ = std::move(ranges); }
 
   /// Rounds the master into the compute copy (after loading; the optimizer pass does it itself).
   void refresh_compute_copy();
@@ -160,6 +174,7 @@ class ParameterStore {
   std::unordered_map<std::uint32_t, std::string> by_stream_;
   std::vector<std::pair<std::string, std::string>> aliases_;
   std::int64_t size_ = 0;
+  std::vector<FlatRange> owned_;
   Tensor master_;
   Tensor gradients_;
   Tensor compute_copy_;

@@ -6,7 +6,8 @@
 
 For each size and element type it starts the two programs one after the other, `--rounds` times, and prints for both the median
 tokens per second over the rounds, their ratio, and which part of this machine's matrix-product peak they reach. PyTorch's arithmetic
-is counted as ours (bench/peers/torch_gpt_step.py trains the same model). Nothing else of the project needs PyTorch.
+is counted as ours (bench/peers/torch_gpt_step.py trains the same model). bench/compare_gpu.py does the same on a GPU. Nothing else of
+the project needs PyTorch.
 """
 import argparse
 import json
@@ -31,7 +32,7 @@ def ours(options, size, dtype):
     recipe, rows, context, vocabulary = SIZES[size]
     result = run_json([options.clausius, "bench", "step", f"precision={dtype}", f"model.vocab_size={vocabulary}",
                        f"data.context_length={context}", f"train.batch_tokens={rows * context}", "--recipe", recipe, "--rows", rows,
-                       "--steps", options.steps, "--threads", options.threads, "--json"])
+                       "--steps", options.steps, "--threads", options.threads, "--device", "cpu", "--json"])
     step = result["steps"][0]
     peak = max(result["ceilings"][f"{library}_{dtype}_flops"] for library in ("onednn", "libxsmm"))
     flops_per_token = step["flops_per_second"] / step["tokens_per_second"]

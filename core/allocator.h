@@ -36,7 +36,8 @@ class Allocator {
   virtual void set_limit(std::size_t bytes) = 0;
 };
 
-/// The allocator of a device. Errors: DeviceError for a device this build has not.
+/// The allocator of a device; in a dry run one of its own for devices, and those need not exist.
+/// Errors: DeviceError for a device this build has not.
 Allocator& allocator(Device device);
 
 /// While one lives, fresh CPU buffers are filled with 0xFF bytes (NaN in every floating type):

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <bit>
 #include <sys/mman.h>
+#include <utility>
 
 #include "core/checked.h"
 #include "core/dry_run.h"
@@ -26,13 +27,19 @@ std::size_t size_class(std::size_t bytes) {
 
 }  // namespace
 
+void* reserve_address_space(std::size_t bytes) {
+  void* pointer = mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  return pointer == MAP_FAILED ? nullptr : pointer;
+}
+
 CachingAllocator::~CachingAllocator() {
   trim();
 }
 
 void* CachingAllocator::allocate(std::size_t bytes) {
   const std::size_t block = size_class(bytes);
-  void* pointer = in_dry_run() ? reserve(block) : take(block);
+  void* pointer = in_dry_run() && !source_.dry ? reserve(block) : take(block);
   CLS_CHECK(pointer != nullptr, MemoryError, "out of memory: asked for ", block, " bytes with ",
             stats().used_bytes, " bytes in use", limit_text());
   const std::lock_guard lock(mutex_);
@@ -50,6 +57,10 @@ void CachingAllocator::release(void* pointer, std::size_t bytes) noexcept {
   stats_.used_bytes -= block;
   if (reserved_.erase(pointer) > 0) {
     munmap(pointer, block);
+    return;
+  }
+  if (holding_) {
+    held_[block].push_back(pointer);
     return;
   }
   stats_.cached_bytes += block;
@@ -97,13 +108,11 @@ void* CachingAllocator::take(std::size_t block) {
 
 // Address space for a dry run.
 void* CachingAllocator::reserve(std::size_t block) {
-  void* pointer = mmap(nullptr, block, PROT_READ | PROT_WRITE,
-                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (pointer == MAP_FAILED) {
-    return nullptr;
+  void* pointer = reserve_address_space(block);
+  if (pointer != nullptr) {
+    const std::lock_guard lock(mutex_);
+    reserved_.insert(pointer);
   }
-  const std::lock_guard lock(mutex_);
-  reserved_.insert(pointer);
   return pointer;
 }
 
@@ -118,16 +127,44 @@ std::string CachingAllocator::limit_text() const {
   return limit_ == kNoLimit ? "" : concat("; there are ", limit_);
 }
 
-void* CachingAllocator::take_cached(std::size_t block) {
-  const std::lock_guard lock(mutex_);
-  const auto found = free_.find(block);
-  if (found == free_.end() || found->second.empty()) {
+void* CachingAllocator::take_from(FreeBlocks& blocks, std::size_t block) {
+  const auto found = blocks.find(block);
+  if (found == blocks.end() || found->second.empty()) {
     return nullptr;
   }
   void* pointer = found->second.back();
   found->second.pop_back();
-  stats_.cached_bytes -= block;
   return pointer;
+}
+
+void* CachingAllocator::take_cached(std::size_t block) {
+  const std::lock_guard lock(mutex_);
+  void* pointer = holding_ ? take_from(held_, block) : nullptr;
+  if (pointer == nullptr) {
+    pointer = take_from(free_, block);
+    stats_.cached_bytes -= pointer != nullptr ? block : 0;
+  }
+  return pointer;
+}
+
+void CachingAllocator::begin_hold() {
+  const std::lock_guard lock(mutex_);
+  CLS_ASSERT(!holding_ && held_.empty());
+  holding_ = true;
+}
+
+FreeBlocks CachingAllocator::end_hold() {
+  const std::lock_guard lock(mutex_);
+  holding_ = false;
+  return std::exchange(held_, {});
+}
+
+void CachingAllocator::give_back(FreeBlocks blocks) {
+  const std::lock_guard lock(mutex_);
+  for (auto& [block, pointers] : blocks) {
+    stats_.cached_bytes += block * pointers.size();
+    free_[block].insert(free_[block].end(), pointers.begin(), pointers.end());
+  }
 }
 
 }  // namespace clausius

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "core/device.h"
+#include "core/device_backend.h"
 #include "core/dry_run.h"
 #include "core/dtype.h"
 #include "core/error.h"
@@ -46,7 +47,7 @@ class KernelTable;
 /// says otherwise) and plain values. Choice on the CPU: f64 runs reference<double>; f32 and bf16
 /// run the registered kernel, else reference<float> (bf16 through f32 copies of its bf16
 /// arguments). On other devices a missing kernel is an UnsupportedError naming op, device and
-/// element type. In a dry run nothing runs.
+/// element type; a profiler sees each run as a range of the op's name. In a dry run nothing runs.
 template <class... Args>
 class KernelTable<void(Args...)> final : public KernelTableBase {
  public:
@@ -66,6 +67,7 @@ class KernelTable<void(Args...)> final : public KernelTableBase {
     if (in_dry_run()) {
       return;
     }
+    const DeviceRange range(device, op());
     if (device.kind == DeviceKind::kCpu && dtype == Dtype::kF64) {
       return reference_f64_(args...);
     }

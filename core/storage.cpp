@@ -9,20 +9,19 @@
 namespace clausius {
 
 Storage::Storage(std::size_t bytes, Device device)
-    : data_(static_cast<std::byte*>(allocator(device).allocate(bytes))),
-      bytes_(bytes),
-      device_(device) {}
+    : bytes_(bytes), device_(device), owner_(&allocator(device)) {
+  data_ = static_cast<std::byte*>(owner_->allocate(bytes));
+}
 
 Storage::Storage(void* data, std::size_t bytes, Device device, std::function<void()> release)
     : data_(static_cast<std::byte*>(data)),
       bytes_(bytes),
       device_(device),
-      owned_(false),
       release_(std::move(release)) {}
 
 Storage::~Storage() {
-  if (owned_) {
-    allocator(device_).release(data_, bytes_);
+  if (owner_ != nullptr) {
+    owner_->release(data_, bytes_);
   } else if (release_) {
     release_();
   }

@@ -10,6 +10,8 @@
 
 namespace clausius {
 
+class Allocator;
+
 class Storage {
  public:
   /// Allocates from the device's allocator. Errors: MemoryError.
@@ -28,7 +30,7 @@ class Storage {
   std::byte* data_ = nullptr;
   std::size_t bytes_ = 0;
   Device device_;
-  bool owned_ = true;
+  Allocator* owner_ = nullptr;  // what a dry run took goes back there, whenever that is
   std::function<void()> release_;
 };
 

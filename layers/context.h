@@ -26,6 +26,9 @@ struct SequenceContext {
   bool causal = true;
   Tensor positions_BT{};
   Tensor cu_seqlens{};
+  /// The same for devices; see Batch. Undefined where the batch does not mark them.
+  Tensor document_begin_BT{};
+  Tensor document_end_BT{};
   Tensor sample_ids_B{};
   std::uint64_t seed = 0;
   std::uint32_t step = 0;

@@ -3,9 +3,9 @@
 #include "core/ops/adamw/adamw.h"
 
 #include <array>
-#include <cmath>
 
 #include "optim/optimizer.h"
+#include "optim/owned_parts.h"
 
 namespace clausius {
 namespace {
@@ -32,14 +32,11 @@ class Adamw final : public Optimizer {
  public:
   Adamw(const AdamwConfig& config, ParameterStore& parameters)
       : config_(config),
-        parameters_(parameters),
-        ranges_(update_ranges(parameters, config.common.groups, config.common.weight_decay)),
-        exp_avg_(
-            Tensor::zeros({parameters.size()}, parameters.master().dtype(), parameters.device())),
-        exp_avg_sq_(
-            Tensor::zeros({parameters.size()}, parameters.master().dtype(), parameters.device())) {}
+        parts_(parameters, config.common.groups, config.common.weight_decay),
+        exp_avg_(parts_.make_state()),
+        exp_avg_sq_(parts_.make_state()) {}
 
-  double step(const OptimizerStep& step) override {
+  Tensor step(const OptimizerStep& step) override {
     const ops::AdamwStep pass{.lr = step.lr,
                               .beta1 = config_.betas[0],
                               .beta2 = config_.betas[1],
@@ -47,19 +44,21 @@ class Adamw final : public Optimizer {
                               .decoupled = config_.decoupled,
                               .gradient_scale = step.gradient_scale,
                               .step = step.step};
-    return std::sqrt(ops::adamw(parameters_.gradients(), exp_avg_, exp_avg_sq_,
-                                parameters_.master(), parameters_.compute_copy(), ranges_, pass));
+    return parts_.update([&](OwnedPart& part) {
+      Tensor exp_avg = exp_avg_.slice(0, part.state.begin, part.state.end);
+      Tensor exp_avg_sq = exp_avg_sq_.slice(0, part.state.begin, part.state.end);
+      return ops::adamw(part.gradient, exp_avg, exp_avg_sq, part.master, part.compute, part.ranges,
+                        pass);
+    });
   }
   std::vector<OptimizerState> state() override {
     return {{"exp_avg", exp_avg_}, {"exp_avg_sq", exp_avg_sq_}};
   }
   double peak_lr() const override { return config_.common.lr; }
-  const std::vector<UpdateRange>& ranges() const override { return ranges_; }
 
  private:
   AdamwConfig config_;
-  ParameterStore& parameters_;
-  std::vector<UpdateRange> ranges_;
+  OwnedParts parts_;
   Tensor exp_avg_;
   Tensor exp_avg_sq_;
 };

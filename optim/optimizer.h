@@ -36,7 +36,7 @@ struct OptimizerStep {
   std::int64_t step = 1;
 };
 
-/// A named buffer of optimizer state, as long as the parameters' flat buffer; checkpointed as it is.
+/// A named buffer of optimizer state: one number for each element that this process owns (ParameterStore::owned), in that order.
 struct OptimizerState {
   std::string name;
   Tensor values;
@@ -49,12 +49,11 @@ class Optimizer {
   Optimizer& operator=(const Optimizer&) = delete;
   virtual ~Optimizer() = default;
 
-  /// Updates the master values (and the compute copy) from the gradient buffer. Returns the L2 norm of the change.
-  virtual double step(const OptimizerStep& step) = 0;
+  /// Updates the master values (and the compute copy) of what this process owns from the gradient buffer.
+  /// Value: sums of squares of the change, [parts] f64 on the parameters' device; the root of their sum is the update norm.
+  [[nodiscard]] virtual Tensor step(const OptimizerStep& step) = 0;
   [[nodiscard]] virtual std::vector<OptimizerState> state() = 0;
   [[nodiscard]] virtual double peak_lr() const = 0;
-  /// The ranges it updates: what the gradient norm is taken over.
-  [[nodiscard]] virtual const std::vector<UpdateRange>& ranges() const = 0;
 };
 
 /// Kinds register themselves by name (recipe key optimizer.kind).

@@ -2,9 +2,8 @@
 // Stochastic gradient descent with momentum.
 #include "core/ops/sgd/sgd.h"
 
-#include <cmath>
-
 #include "optim/optimizer.h"
+#include "optim/owned_parts.h"
 
 namespace clausius {
 namespace {
@@ -27,34 +26,32 @@ struct SgdConfig {
 class Sgd final : public Optimizer {
  public:
   Sgd(const SgdConfig& config, ParameterStore& parameters)
-      : config_(config),
-        parameters_(parameters),
-        ranges_(update_ranges(parameters, config.common.groups, config.common.weight_decay)) {
+      : config_(config), parts_(parameters, config.common.groups, config.common.weight_decay) {
     if (config.momentum > 0) {
-      velocity_ =
-          Tensor::zeros({parameters.size()}, parameters.master().dtype(), parameters.device());
+      velocity_ = parts_.make_state();
     }
   }
 
-  double step(const OptimizerStep& step) override {
+  Tensor step(const OptimizerStep& step) override {
     const ops::SgdStep pass{.lr = step.lr,
                             .momentum = config_.momentum,
                             .nesterov = config_.nesterov,
                             .gradient_scale = step.gradient_scale};
-    return std::sqrt(ops::sgd(parameters_.gradients(), velocity_, parameters_.master(),
-                              parameters_.compute_copy(), ranges_, pass));
+    return parts_.update([&](OwnedPart& part) {
+      Tensor velocity =
+          velocity_.defined() ? velocity_.slice(0, part.state.begin, part.state.end) : Tensor();
+      return ops::sgd(part.gradient, velocity, part.master, part.compute, part.ranges, pass);
+    });
   }
   std::vector<OptimizerState> state() override {
     return velocity_.defined() ? std::vector<OptimizerState>{{"velocity", velocity_}}
                                : std::vector<OptimizerState>{};
   }
   double peak_lr() const override { return config_.common.lr; }
-  const std::vector<UpdateRange>& ranges() const override { return ranges_; }
 
  private:
   SgdConfig config_;
-  ParameterStore& parameters_;
-  std::vector<UpdateRange> ranges_;
+  OwnedParts parts_;
   Tensor velocity_;
 };
 

@@ -13,6 +13,15 @@ install_dependencies() {
   tools/install-deps
 }
 
+# Sets CUDACXX to CUDA's compiler; fails where there is none.
+find_nvcc() {
+  export CUDACXX=${CUDACXX:-$(command -v nvcc || echo /usr/local/cuda/bin/nvcc)}
+  [[ -x $CUDACXX ]]
+}
+
+# One object for every preset and every place of the tree: ccache hashes paths as they lie in it, and no working directory.
+export CCACHE_BASEDIR=${CCACHE_BASEDIR:-$root} CCACHE_NOHASHDIR=${CCACHE_NOHASHDIR:-1}
+
 # Configures (when needed) and builds a preset.
 build_preset() {
   local preset=$1

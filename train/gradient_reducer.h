@@ -19,14 +19,14 @@ struct BucketTrace {
   Work::Times times;
 };
 
-/// The flat gradient buffer is cut into buckets in reverse order of the parameters (the order in which backward finishes them). A
-/// bucket is launched when all its gradients are final and every bucket before it has been launched: the same order on every rank.
+/// A bucket is launched when all its gradients are final and every bucket before it has been launched: the same order on every rank.
 class GradientReducer {
  public:
-  /// `bucket_bytes`: least size of a bucket but the last.
+  /// `buckets`: as make_buckets() cuts them. `shared`: this rank gets the sum of its share of each bucket alone (ZeRO-1).
   GradientReducer(ParameterStore& parameters,
                   Communicator& communicator,
-                  std::int64_t bucket_bytes);
+                  std::vector<FlatRange> buckets,
+                  bool shared);
 
   /// Before the backward of the step's last micro-batch (or without any): parameters the tape does not use are final now.
   void start(const Tape* tape);
@@ -35,24 +35,25 @@ class GradientReducer {
   /// Waits for all buckets. Errors: CommError.
   void finish();
   [[nodiscard]] std::vector<BucketTrace> trace() const;
-  [[nodiscard]] std::size_t num_buckets() const { return buckets_.size(); }
+  [[nodiscard]] const std::vector<FlatRange>& buckets() const { return ranges_; }
+  [[nodiscard]] bool shared() const { return shared_; }
 
  private:
   struct Bucket {
-    std::int64_t begin = 0;
-    std::int64_t end = 0;
     std::int64_t parameters = 0;
     std::int64_t pending = 0;
     Work work{};
-    Tensor values{};  // what is being reduced
   };
   void launch_ready();
-  [[nodiscard]] Tensor gradients_of(const Bucket& bucket) const;
+  [[nodiscard]] Work launch(std::size_t bucket);
 
   ParameterStore& parameters_;
   Communicator& communicator_;
+  std::vector<FlatRange> ranges_;
+  bool shared_;
   std::vector<Bucket> buckets_;
-  std::unordered_map<const Parameter*, std::size_t> bucket_of_;
+  // The buckets a parameter lies in, [first, last].
+  std::unordered_map<const Parameter*, std::pair<std::size_t, std::size_t>> buckets_of_;
   std::size_t launched_ = 0;
 };
 

@@ -8,11 +8,13 @@
 #include <fstream>
 #include <unistd.h>
 
+#include "core/allocator.h"
 #include "core/device_backend.h"
 #include "core/ops/matmul/gemm_ceiling.h"
 #include "core/ops/matmul/matmul.h"
 #include "core/parallel.h"
 #include "core/tensor.h"
+#include "train/benchmarks/timing.h"
 
 namespace clausius {
 
@@ -20,20 +22,36 @@ namespace {
 
 double device_gemm_peak(Dtype dtype, Device device) {
   constexpr std::int64_t kSize = 8192;
-  constexpr int kRuns = 4;
-  const Tensor a = Tensor::full({kSize, kSize}, 0.5, dtype, device);
-  Tensor out = Tensor::empty({kSize, kSize}, dtype, device);
-  DeviceBackend& backend = require_backend(device);
   double best = 0;
-  for (int run = 0; run < kRuns; ++run) {
-    backend.synchronize(device.index);
-    const auto start = std::chrono::steady_clock::now();
-    ops::matmul(a, a, out);
-    backend.synchronize(device.index);
-    const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
-    best = std::max(best, 2.0 * kSize * kSize * kSize / elapsed.count());
+  {
+    const Tensor a = normal_values({kSize, kSize}, dtype, device);
+    Tensor out = Tensor::empty({kSize, kSize}, dtype, device);
+    for (const Tensor& b : {a, a.transpose(0, 1)}) {
+      const double seconds = measure_seconds(device, [&] { ops::matmul(a, b, out); });
+      best = std::max(best, 2.0 * kSize * kSize * kSize / seconds);
+    }
   }
+  // Blocks of such a size are no use to anybody else.
+  allocator(device).trim();
   return best;
+}
+
+// The better of the device's own copy and of our kernel.
+double device_copy_bandwidth(Device device) {
+  constexpr std::int64_t kBytes = std::int64_t{512} << 20;
+  double seconds = 0;
+  {
+    const Tensor from = Tensor::full({kBytes / 4}, 1.0, Dtype::kF32, device);
+    Tensor to = Tensor::zeros({kBytes / 4}, Dtype::kF32, device);
+    DeviceBackend& backend = require_backend(device);
+    seconds = std::min(
+        measure_seconds(
+            device,
+            [&] { backend.copy_bytes(to.raw(), device, from.raw(), device, from.bytes()); }),
+        measure_seconds(device, [&] { to.copy_from(from); }));
+  }
+  allocator(device).trim();
+  return 2.0 * static_cast<double>(kBytes) / seconds;
 }
 
 }  // namespace
@@ -46,7 +64,10 @@ double measure_gemm_peak(Dtype dtype, Device device) {
   return ops::measure_gemm_ceiling(dtype, kRuns).best();
 }
 
-double measure_copy_bandwidth() {
+double measure_copy_bandwidth(Device device) {
+  if (device != kCpu) {
+    return device_copy_bandwidth(device);
+  }
   constexpr std::int64_t kElements = std::int64_t{32} << 20;
   constexpr int kRepeats = 6;
   const Tensor from = Tensor::full({kElements}, 1.0, Dtype::kF32);

@@ -2,6 +2,7 @@
 // Plans by dry run.
 #include "train/plan.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <iterator>
 #include <memory>
@@ -9,21 +10,36 @@
 #include "autograd/tape.h"
 #include "core/allocator.h"
 #include "core/checked.h"
+#include "core/cuda/gemm_workspace.h"
+#include "core/device_backend.h"
 #include "core/dry_run.h"
 #include "core/ops/lm_head_cross_entropy/lm_head_cross_entropy.h"
+#include "train/buckets.h"
 #include "train/machine.h"
 #include "train/synthetic_batch.h"
 
 namespace clausius {
 namespace {
 
-std::int64_t used_bytes() {
-  return static_cast<std::int64_t>(allocator(kCpu).stats().used_bytes);
-}
+// The account of what a dry run takes from one device.
+class Account {
+ public:
+  explicit Account(Device device) : allocator_(allocator(device)) {
+    if (device != kCpu) {
+      allocator_.trim();  // of earlier plans
+    }
+  }
+  [[nodiscard]] std::int64_t used() const { return bytes(&MemoryStats::used_bytes); }
+  [[nodiscard]] std::int64_t peak() const { return bytes(&MemoryStats::peak_bytes); }
+  [[nodiscard]] std::int64_t held() const { return used() + bytes(&MemoryStats::cached_bytes); }
+  void reset_peak() { allocator_.reset_peak(); }
 
-std::int64_t peak_bytes() {
-  return static_cast<std::int64_t>(allocator(kCpu).stats().peak_bytes);
-}
+ private:
+  [[nodiscard]] std::int64_t bytes(std::size_t MemoryStats::*which) const {
+    return static_cast<std::int64_t>(allocator_.stats().*which);
+  }
+  Allocator& allocator_;
+};
 
 std::int64_t bytes_of(const Batch& batch) {
   std::int64_t bytes = 0;
@@ -45,6 +61,12 @@ std::int64_t vocab_size_of(Model& model) {
   return language != nullptr ? language->vocab_size() : 0;
 }
 
+ModelContext context_on(Device device, const Recipe& recipe) {
+  ModelContext context = recipe.model_context();
+  context.device = device;
+  return context;
+}
+
 // The vocabulary decides the shape of the model; where the recipe leaves it to the data, they are opened.
 DataFacts data_facts(const Recipe& recipe) {
   const DataTraits traits = recipe.data.facts();
@@ -52,44 +74,61 @@ DataFacts data_facts(const Recipe& recipe) {
   Recipe known = recipe;
   known.tokenizer_vocab_size = facts.vocab_size;
   const DryRun dry;
-  const bool open = vocab_size_of(*known.model.make(known.model_context())) == 0;
+  const bool open = vocab_size_of(*known.model.make(context_on(kCpu, known))) == 0;
   return open ? open_facts(recipe) : facts;
 }
 
 // A micro-batch forward and backward, in a dry run; fills what it keeps and its peak.
-void take_step(Model& model, const Batch& batch, MemoryPlan& memory) {
-  const std::int64_t before = used_bytes();
-  allocator(kCpu).reset_peak();
+void take_step(Model& model, const Batch& batch, Account& account, MemoryPlan& memory) {
+  const std::int64_t before = account.used();
+  account.reset_peak();
   Tape tape;
   const ParameterStore::Bind bind(model.parameters(), &tape);
   Telemetry telemetry;
   const ForwardLoss forward = model.forward_loss(
       batch,
       {.phase = Phase::kTrain, .step = 1, .recompute = memory.recompute, .telemetry = &telemetry});
-  memory.activations = used_bytes() - before;
-  const std::int64_t forward_peak = peak_bytes();
-  tape.backward(forward.loss_sum, Tensor::scalar(1.0, forward.loss_sum.dtype()));
-  memory.peak_in_forward = peak_bytes() == forward_peak;
-  memory.working = peak_bytes() - before - memory.activations;
+  memory.activations = account.used() - before;
+  const std::int64_t forward_peak = account.peak();
+  const Tensor& loss = forward.loss_sum.value();
+  tape.backward(forward.loss_sum, Tensor::scalar(1.0, loss.dtype(), loss.device()));
+  memory.peak_in_forward = account.peak() == forward_peak;
+  memory.working = account.peak() - before - memory.activations;
 }
 
-MemoryPlan plan_memory(const Recipe& recipe, const RunPlan& run, Recompute recompute) {
+// With ZeRO-1 a rank updates its shares alone, and the optimizer keeps state for these.
+void own_share(ParameterStore& store, const RunPlan& run, int shares) {
+  if (shares > 1) {
+    store.set_owned(shares_of(make_buckets(store, run.bucket_bytes, shares), 0, shares));
+  }
+}
+
+MemoryPlan plan_memory(const Recipe& recipe,
+                       const RunPlan& run,
+                       Device device,
+                       Recompute recompute) {
   const DryRun dry;
-  MemoryPlan memory{.recompute = recompute};
-  const std::int64_t start = used_bytes();
-  const std::unique_ptr<Model> model = recipe.model.make(recipe.model_context());
+  Account account(device);
+  MemoryPlan memory{.recompute = recompute, .on_device = device != kCpu};
+  memory.workspace = memory.on_device ? cuda::kGemmWorkspaceBytes : 0;
+  const std::int64_t start = account.used();
+  const int shares = recipe.parallel.zero == 1 ? run.ranks : 1;
+  ModelContext context = context_on(device, recipe);
+  context.parameter_shares = shares;
+  const std::unique_ptr<Model> model = recipe.model.make(context);
   ParameterStore& store = model->parameters();
   if (store.compute_copy().defined()) {
     // Half as wide as the master; both were rounded up alike.
-    memory.compute_copy = (used_bytes() - start) / 3;
+    memory.compute_copy = (account.used() - start) / 3;
   }
-  memory.parameters = used_bytes() - start - memory.compute_copy;
-  std::int64_t before = used_bytes();
+  memory.parameters = account.used() - start - memory.compute_copy;
+  std::int64_t before = account.used();
   store.allocate_gradients();
-  memory.gradients = used_bytes() - before;
-  before = used_bytes();
+  memory.gradients = account.used() - before;
+  own_share(store, run, shares);
+  before = account.used();
   const std::unique_ptr<Optimizer> optimizer = recipe.optimizer.make(store);
-  memory.optimizer = used_bytes() - before;
+  memory.optimizer = account.used() - before;
 
   const DataTraits data = recipe.data.facts();
   CLS_CHECK(vocab_size_of(*model) > 0 && data.context_length > 0, ConfigError, recipe.name,
@@ -105,9 +144,11 @@ MemoryPlan plan_memory(const Recipe& recipe, const RunPlan& run, Recompute recom
   memory.batches = bytes_of(batch) * div_ceil(rank_samples, run.micro_batch) *
                    (data.prefetch > 0 ? data.prefetch + 2 : 1);
   store.begin_step();
-  take_step(*model, batch, memory);
-  memory.logits_chunk = ops::lm_head_chunk(run.micro_batch * run.tokens_per_sample,
-                                           vocab_size_of(*model), ops::LmHeadOptions().chunk_bytes)
+  take_step(*model, batch, account, memory);
+  memory.kept = memory.on_device ? account.held() - account.peak() : 0;
+  const auto chunk = memory.on_device ? ops::lm_head_device_chunk : ops::lm_head_chunk;
+  memory.logits_chunk = chunk(run.micro_batch * run.tokens_per_sample, vocab_size_of(*model),
+                              ops::lm_head_chunk_bytes(device.kind))
                             .bytes();
   if (recipe.checkpoint.asynchronous) {
     std::int64_t states = 1;
@@ -136,10 +177,27 @@ std::vector<PartPlan> parts_of(const ParameterStore& store) {
   return parts;
 }
 
+// The memory that ranks on one host share; a device's for each rank that has one to itself.
+std::int64_t available_bytes(const TrainingPlan& plan, const MachineProfile* profile) {
+  if (profile != nullptr) {
+    return profile->memory_bytes * plan.run.ranks;
+  }
+  if (plan.device == kCpu) {
+    return available_memory_bytes();
+  }
+  // What this process has taken already is its own to use.
+  const MemoryStats taken = allocator(plan.device).stats();
+  const DeviceBackend& backend = require_backend(plan.device);
+  const std::int64_t bytes = backend.memory().free_bytes +
+                             static_cast<std::int64_t>(taken.used_bytes + taken.cached_bytes);
+  return bytes * std::min(plan.run.ranks, backend.count());
+}
+
 }  // namespace
 
 std::int64_t MemoryPlan::step_bytes() const {
-  return parameters + compute_copy + gradients + optimizer + activations + working + batches;
+  return parameters + compute_copy + gradients + optimizer + activations + working + workspace +
+         (on_device ? 0 : batches);
 }
 
 const MemoryPlan& TrainingPlan::chosen() const {
@@ -150,20 +208,26 @@ bool TrainingPlan::fits() const {
   return chosen().total_bytes() <= available_bytes / run.ranks;
 }
 
-TrainingPlan make_training_plan(const Recipe& original, int ranks, int cores_per_rank) {
+TrainingPlan make_training_plan(const Recipe& original,
+                                int ranks,
+                                int cores_per_rank,
+                                const MachineProfile* profile) {
   const DataFacts facts = data_facts(original);
   Recipe recipe = original;
   recipe.tokenizer_vocab_size = facts.vocab_size;
   TrainingPlan plan{.name = recipe.name,
                     .run = plan_run(recipe, facts, ranks, cores_per_rank),
+                    .device = profile != nullptr ? kCuda : recipe.model_context().device,
+                    .machine = profile != nullptr ? concat(profile->description, " (published)")
+                                                  : std::string("this machine"),
                     .precision = std::string(word_of(recipe.precision)),
-                    .recompute = recipe.train.recompute,
-                    .available_bytes = available_memory_bytes()};
+                    .recompute = recipe.train.recompute};
+  plan.available_bytes = available_bytes(plan, profile);
   for (const Recompute recompute : {Recompute::kNone, Recompute::kBlock}) {
-    plan.memory.push_back(plan_memory(recipe, plan.run, recompute));
+    plan.memory.push_back(plan_memory(recipe, plan.run, plan.device, recompute));
   }
   const DryRun dry;
-  const std::unique_ptr<Model> model = recipe.model.make(recipe.model_context());
+  const std::unique_ptr<Model> model = recipe.model.make(context_on(plan.device, recipe));
   plan.vocab_size = vocab_size_of(*model);
   plan.parts = parts_of(model->parameters());
   plan.parameters = model->parameters().num_parameters();

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Plans as tables and as JSON.
+#include <algorithm>
 #include <array>
 
 #include <fmt/format.h>
@@ -23,8 +24,11 @@ constexpr std::array kMemoryRows = {
     MemoryRow{"optimizer", "optimizer state", &MemoryPlan::optimizer},
     MemoryRow{"activations", "activations kept for backward", &MemoryPlan::activations},
     MemoryRow{"working", "working memory at the peak", &MemoryPlan::working},
-    MemoryRow{"batches", "batches read ahead", &MemoryPlan::batches},
+    MemoryRow{"workspace", "workspace of matrix products", &MemoryPlan::workspace},
 };
+
+// Beside the peak of a step on a device, part of it on the CPU.
+constexpr MemoryRow kBatches{"batches", "batches read ahead", &MemoryPlan::batches};
 
 std::string plural(std::int64_t count, std::string_view noun) {
   return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s");
@@ -58,30 +62,38 @@ std::string memory_text(const TrainingPlan& plan) {
            (memory.recompute == plan.recompute ? " *" : "");
   });
   text.erase(0, 2);
-  for (const MemoryRow& category : kMemoryRows) {
+  const auto add = [&](const MemoryRow& category) {
     text += row(category.label, plan, [&](const MemoryPlan& memory) {
       const std::int64_t bytes = memory.*category.bytes;
       return bytes > 0 ? format_bytes(static_cast<double>(bytes)) : std::string("-");
     });
+  };
+  const bool on_device = plan.device != kCpu;
+  std::for_each(kMemoryRows.begin(), kMemoryRows.end() - (on_device ? 0 : 1), add);
+  if (!on_device) {
+    add(kBatches);
   }
   text += row("peak of a step", plan, [](const MemoryPlan& memory) {
     return format_bytes(static_cast<double>(memory.step_bytes()));
   });
-  text += row("copy for a checkpoint", plan, [](const MemoryPlan& memory) {
-    return memory.checkpoint_copy > 0 ? format_bytes(static_cast<double>(memory.checkpoint_copy))
-                                      : std::string("-");
-  });
+  constexpr MemoryRow kCheckpoint{"", "copy for a checkpoint", &MemoryPlan::checkpoint_copy};
+  constexpr MemoryRow kKept{"", "blocks kept for reuse", &MemoryPlan::kept};
+  add(on_device ? kKept : kCheckpoint);
   text += row("in all", plan, [](const MemoryPlan& memory) {
     return format_bytes(static_cast<double>(memory.total_bytes()));
   });
+  if (on_device) {
+    add({kBatches.key, "of the host: batches read ahead", kBatches.bytes});
+    add({kCheckpoint.key, "of the host: a checkpoint's copy", kCheckpoint.bytes});
+  }
   const MemoryPlan& chosen = plan.chosen();
   text += fmt::format("  the peak lies in the {} pass; the head holds {} of logits at a time\n",
                       chosen.peak_in_forward ? "forward" : "backward",
                       format_bytes(static_cast<double>(chosen.logits_chunk)));
-  text += fmt::format(
-      "  {}: {} of {} for {} on this machine\n", plan.fits() ? "fits" : "does not fit",
-      format_bytes(static_cast<double>(chosen.total_bytes()) * plan.run.ranks),
-      format_bytes(static_cast<double>(plan.available_bytes)), plural(plan.run.ranks, "rank"));
+  text += fmt::format("  {}: {} of {} for {} on {}\n", plan.fits() ? "fits" : "does not fit",
+                      format_bytes(static_cast<double>(chosen.total_bytes()) * plan.run.ranks),
+                      format_bytes(static_cast<double>(plan.available_bytes)),
+                      plural(plan.run.ranks, "rank"), plan.machine);
   return text;
 }
 
@@ -104,7 +116,7 @@ std::string arithmetic_text(const TrainingPlan& plan, double peak_flops) {
   text += line("attention", format_si(plan.attention_flops, "FLOP"));
   if (peak_flops > 0) {
     const double seconds = least_seconds(plan, peak_flops);
-    text += line("peak of a rank here", format_si(peak_flops, "FLOP/s"));
+    text += line("peak of a rank", format_si(peak_flops, "FLOP/s"));
     text += line("a step takes at least", format_duration(seconds));
     text += fmt::format("  {:<32}{:>14}\n", fmt::format("{} steps at least", plan.run.steps),
                         format_duration(seconds * static_cast<double>(plan.run.steps)));
@@ -134,6 +146,8 @@ Json to_json(const TrainingPlan& plan, double peak_flops) {
     for (const MemoryRow& category : kMemoryRows) {
       bytes.set(category.key, memory.*category.bytes);
     }
+    bytes.set(kBatches.key, memory.batches);
+    bytes.set("kept", memory.kept);
     bytes.set("logits_chunk", memory.logits_chunk);
     bytes.set("step_peak", memory.step_bytes());
     bytes.set("checkpoint_copy", memory.checkpoint_copy);
@@ -143,6 +157,8 @@ Json to_json(const TrainingPlan& plan, double peak_flops) {
   Json document;
   document.set("name", plan.name);
   document.set("precision", plan.precision);
+  document.set("machine", plan.machine);
+  document.set("device", concat(plan.device));
   document.set("ranks", plan.run.ranks);
   document.set("threads", plan.run.threads);
   document.set("micro_batch", plan.run.micro_batch);

@@ -33,7 +33,8 @@ std::map<std::string, std::string> leaves_of(const Recipe& recipe) {
 bool is_free(const std::string& key) {
   static constexpr std::string_view kSections[] = {"monitor.", "checkpoint.", "evaluate.",
                                                    "parallel."};
-  static constexpr std::string_view kKeys[] = {"device", "train.micro_batch", "train.recompute"};
+  static constexpr std::string_view kKeys[] = {"device", "train.micro_batch", "train.recompute",
+                                               "train.device_graph"};
   return std::any_of(std::begin(kSections), std::end(kSections),
                      [&](std::string_view s) { return key.starts_with(s); }) ||
          std::find(std::begin(kKeys), std::end(kKeys), key) != std::end(kKeys) ||

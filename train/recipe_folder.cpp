@@ -13,8 +13,9 @@ path recipe_folder() {
   std::error_code failed;
   const path program = std::filesystem::read_symlink("/proc/self/exe", failed);
   const path folder = program.parent_path();
-  // prefix/bin/clausius; source/build/<preset>/clausius and its tests one deeper.
-  for (const char* candidate : {"../share/clausius/recipes", "../../recipes", "../../../recipes"}) {
+  // prefix/bin/clausius; bundle/bin/clausius; source/build/<preset>/clausius and its tests one deeper.
+  for (const char* candidate :
+       {"../share/clausius/recipes", "../recipes", "../../recipes", "../../../recipes"}) {
     path recipes = (folder / candidate).lexically_normal();
     std::error_code missing;
     if (!failed && std::filesystem::is_directory(recipes, missing)) {

@@ -32,6 +32,11 @@ struct EarlyStopConfig {
   }
 };
 
+enum class DeviceGraph { kAuto, kOn, kOff };
+constexpr auto words_of(DeviceGraph /*unused*/) {
+  return words("auto", "on", "off");
+}
+
 struct TrainConfig {
   std::optional<std::int64_t> steps;
   std::optional<std::int64_t> epochs;
@@ -41,6 +46,7 @@ struct TrainConfig {
   Auto<std::int64_t> micro_batch;
   std::optional<double> clip_norm = 1.0;
   Recompute recompute = Recompute::kNone;
+  DeviceGraph device_graph = DeviceGraph::kAuto;
   std::optional<EarlyStopConfig> early_stop;
   bool expect_divergence = false;
 
@@ -57,6 +63,8 @@ struct TrainConfig {
             positive);
     v.field("recompute", recompute,
             "activations computed again in backward: none, or whole blocks");
+    v.field("device_graph", device_graph,
+            "a GPU's step as one recorded graph: auto: where it can be, on: or an error");
     v.field("early_stop", early_stop, "end when validation stops improving");
     v.field("expect_divergence", expect_divergence,
             "the recipe shows a failure: its test wants exit code 4");
@@ -95,7 +103,7 @@ struct CheckpointConfig {
 };
 
 constexpr auto words_of(ReductionOrder /*unused*/) {
-  return words("rank", "tree");
+  return words("rank", "tree", "any");
 }
 
 enum class ReduceDtype { kF32, kBf16 };
@@ -104,6 +112,7 @@ constexpr auto words_of(ReduceDtype /*unused*/) {
 }
 
 struct ParallelConfig {
+  std::int64_t zero = 0;
   Auto<std::int64_t> threads;
   Auto<std::int64_t> bucket_bytes;
   ReduceDtype reduce_dtype = ReduceDtype::kF32;
@@ -112,13 +121,16 @@ struct ParallelConfig {
   std::optional<Duration> check_every = Duration::steps(1000);
 
   void visit(ConfigVisitor& v) {
+    v.field("zero", zero, "1: each rank keeps the optimizer state of its share of the parameters",
+            between(0, 1));
     v.field("threads", threads, "per rank; auto: the cores of the rank's affinity mask",
             at_least(1));
     v.field("bucket_bytes", bucket_bytes, "of gradients reduced together while backward goes on",
             at_least(1));
     v.field("reduce_dtype", reduce_dtype, "element type on the wire");
     v.field("reduction_order", reduction_order,
-            "rank: sums in rank order; tree: the same bits for 1, 2, 4 .. ranks");
+            "rank: sums in rank order; tree: the same bits for 1, 2, 4 .. ranks; any: on GPUs, as "
+            "NCCL is fastest");
     v.field("timeout_s", timeout_s, "a collective that takes longer ends the job", at_least(1));
     v.field("check_every", check_every, "ranks compare hashes of their state; null = never",
             positive);

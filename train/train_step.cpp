@@ -2,14 +2,24 @@
 // The arithmetic of a step.
 #include "train/train_step.h"
 
-#include <algorithm>
 #include <cmath>
+#include <numeric>
+#include <span>
 
 #include "autograd/tape.h"
 #include "core/checked.h"
 #include "core/ops/sum_of_squares/sum_of_squares.h"
+#include "train/buckets.h"
 
 namespace clausius {
+namespace {
+
+double sum_of(const Tensor& values) {
+  const std::span<const double> all = values.span<double>();
+  return std::accumulate(all.begin(), all.end(), 0.0);
+}
+
+}  // namespace
 
 TrainStep::TrainStep(Model& model,
                      Optimizer& optimizer,
@@ -20,71 +30,109 @@ TrainStep::TrainStep(Model& model,
       optimizer_(optimizer),
       reducer_(reducer),
       communicator_(communicator),
-      options_(options) {}
+      options_(options),
+      seed_(Tensor::empty({}, Dtype::kF64, model.parameters().device())),
+      program_(model.parameters().device(),
+               options.record && !options.trace &&
+                   model.parameters().device().kind != DeviceKind::kCpu &&
+                   communicator.size() == 1) {}
 
 StepOutcome TrainStep::run(const LoadedStep& data,
                            std::int64_t step,
                            double lr,
-                           EntropyTotals& entropy) {
+                           EntropyTotals& entropy,
+                           const std::function<void()>& meanwhile) {
   const double weight = communicator_.all_reduce(data.weight, ReduceOp::kSum, "loss weight");
   CLS_CHECK(weight > 0, DataError, "step ", step, ": no target of the batch carries loss");
-  model_.parameters().begin_step();
-  const double loss_sum = forward_backward(data, step, weight, entropy);
-  reducer_.finish();
+  ParameterStore& parameters = model_.parameters();
+  const std::int64_t losses = std::ssize(data.micro_batches);
+  const std::int64_t count = losses + std::ssize(parameters.owned());
+  // A step of fewer micro-batches, the last of a run, is no reason to move what a recording writes to.
+  Tensor numbers = numbers_;
+  if (!numbers.defined() || numbers.numel() != count) {
+    numbers = Tensor::empty({count}, Dtype::kF64, parameters.device());
+    numbers_ = numbers_.defined() ? numbers_ : numbers;
+  }
+  seed_.fill(1.0 / weight);
+  program_.run(data.micro_batches, [&](const std::vector<Batch>& micro_batches) {
+    compute(micro_batches, step, numbers, entropy);
+  });
+  if (meanwhile) {
+    meanwhile();
+  }
+  numbers = numbers.to(kCpu);
   StepOutcome outcome;
-  outcome.loss = communicator_.all_reduce(loss_sum, ReduceOp::kSum, "loss") / weight;
-  outcome.grad_norm = gradient_norm();
+  outcome.loss =
+      communicator_.all_reduce(sum_of(numbers.slice(0, 0, losses)), ReduceOp::kSum, "loss") /
+      weight;
+  outcome.grad_norm = norm_of(numbers.slice(0, losses, count), "gradient norm");
   outcome.finite = std::isfinite(outcome.loss) && std::isfinite(outcome.grad_norm);
   if (outcome.finite) {
     const double clip = options_.clip_norm.value_or(0.0);
     const double scale = clip > 0 && outcome.grad_norm > clip ? clip / outcome.grad_norm : 1.0;
-    outcome.update_norm = optimizer_.step({.lr = lr, .gradient_scale = scale, .step = step});
+    const Tensor change = optimizer_.step({.lr = lr, .gradient_scale = scale, .step = step});
+    if (reducer_.shared()) {
+      gather_parameters(parameters, communicator_, reducer_.buckets());
+    }
+    outcome.update_norm = norm_of(change.to(kCpu), "update norm");
   }
   return outcome;
 }
 
-double TrainStep::forward_backward(const LoadedStep& data,
-                                   std::int64_t step,
-                                   double global_weight,
-                                   EntropyTotals& entropy) {
-  double loss_sum = 0;
-  for (std::size_t i = 0; i < data.micro_batches.size(); ++i) {
-    Tape tape;
-    const ParameterStore::Bind bind(model_.parameters(), &tape);
-    Telemetry telemetry;
-    const ForwardLoss forward =
-        model_.forward_loss(data.micro_batches[i], {.phase = Phase::kTrain,
-                                                    .seed = options_.seed,
-                                                    .step = narrow<std::uint32_t>(step),
-                                                    .recompute = options_.recompute,
-                                                    .telemetry = &telemetry});
-    loss_sum += forward.loss_sum.value().item();
-    entropy.add(telemetry);
-    const Tensor seed = Tensor::scalar(1.0 / global_weight, forward.loss_sum.dtype(),
-                                       forward.loss_sum.value().device());
-    backward_times_.begin = std::chrono::steady_clock::now();
-    if (i + 1 == data.micro_batches.size()) {
-      reducer_.start(&tape);
-      tape.backward(forward.loss_sum, seed,
-                    [this](Parameter& parameter) { reducer_.ready(parameter); });
-    } else {
-      tape.backward(forward.loss_sum, seed);
-    }
-    backward_times_.end = std::chrono::steady_clock::now();
+void TrainStep::compute(const std::vector<Batch>& micro_batches,
+                        std::int64_t step,
+                        Tensor& numbers,
+                        EntropyTotals& entropy) {
+  ParameterStore& parameters = model_.parameters();
+  parameters.begin_step();
+  const std::int64_t losses = std::ssize(micro_batches);
+  for (std::int64_t i = 0; i < losses; ++i) {
+    forward_backward(micro_batches[static_cast<std::size_t>(i)], step, i + 1 == losses,
+                     numbers.select(0, i), entropy);
   }
-  if (data.micro_batches.empty()) {
+  if (micro_batches.empty()) {
     reducer_.start(nullptr);
   }
-  return loss_sum;
+  reducer_.finish();
+  for (std::int64_t i = 0; i < std::ssize(parameters.owned()); ++i) {
+    const FlatRange& owned = parameters.owned()[static_cast<std::size_t>(i)];
+    numbers.select(0, losses + i)
+        .copy_from(ops::sum_of_squares(parameters.gradients().slice(0, owned.begin, owned.end)));
+  }
 }
 
-double TrainStep::gradient_norm() const {
-  double squares = 0;
-  for (const UpdateRange& range : optimizer_.ranges()) {
-    squares +=
-        ops::sum_of_squares(model_.parameters().gradients().slice(0, range.begin, range.end)).value;
+void TrainStep::forward_backward(
+    const Batch& batch, std::int64_t step, bool last, Tensor loss, EntropyTotals& entropy) {
+  Tape tape;
+  const ParameterStore::Bind bind(model_.parameters(), &tape);
+  Telemetry telemetry;
+  const ForwardLoss forward = model_.forward_loss(batch, {.phase = Phase::kTrain,
+                                                          .seed = options_.seed,
+                                                          .step = narrow<std::uint32_t>(step),
+                                                          .recompute = options_.recompute,
+                                                          .telemetry = &telemetry});
+  loss.copy_from(forward.loss_sum.value());
+  entropy.add(telemetry);
+  const Device device = model_.parameters().device();
+  if (options_.trace) {
+    backward_times_.begin = Moment(device);
   }
-  return std::sqrt(squares);
+  const Tensor seed = seed_.to(forward.loss_sum.dtype());
+  if (last) {
+    reducer_.start(&tape);
+    tape.backward(forward.loss_sum, seed,
+                  [this](Parameter& parameter) { reducer_.ready(parameter); });
+  } else {
+    tape.backward(forward.loss_sum, seed);
+  }
+  if (options_.trace) {
+    backward_times_.end = Moment(device);
+  }
+}
+
+double TrainStep::norm_of(const Tensor& squares, std::string_view what) const {
+  const double sum = sum_of(squares);
+  return std::sqrt(reducer_.shared() ? communicator_.all_reduce(sum, ReduceOp::kSum, what) : sum);
 }
 
 }  // namespace clausius

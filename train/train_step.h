@@ -2,9 +2,11 @@
 // One optimizer step: micro-batches forward and backward, gradients over ranks, clip, update.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
+#include <functional>
 #include <optional>
+#include <string_view>
+#include <vector>
 
 #include "core/comm/communicator.h"
 #include "data/loader.h"
@@ -12,19 +14,24 @@
 #include "optim/optimizer.h"
 #include "train/gradient_reducer.h"
 #include "train/monitor/attention_entropy.h"
+#include "train/step_program.h"
 
 namespace clausius {
 
-/// When the step's backward ran, for traces.
+/// When the step's last backward ran where the model is, for traces.
 struct BackwardTimes {
-  std::chrono::steady_clock::time_point begin;
-  std::chrono::steady_clock::time_point end;
+  Moment begin;
+  Moment end;
 };
 
 struct TrainStepOptions {
   std::uint64_t seed = 0;
   std::optional<double> clip_norm;
   Recompute recompute = Recompute::kNone;
+  /// Keep times of backward; excludes recording.
+  bool trace = false;
+  /// Record the work of a step on a device where that can be done (one rank).
+  bool record = false;
 };
 
 struct StepOutcome {
@@ -43,27 +50,41 @@ class TrainStep {
             Communicator& communicator,
             const TrainStepOptions& options);
 
-  /// `data`: this rank's part of the step; `step` from 1. Entropies of all its rows are added to `entropy`. Collective.
+  /// `data`: this rank's part of the step; `step` from 1. Entropies of all its rows are added to `entropy`. Collective; waits for a
+  /// device twice: for loss and gradient norm, and for the update.
+  /// `meanwhile` is called when a device has its work and before anybody waits for it. `entropy` must be the same object in all steps.
   [[nodiscard]] StepOutcome run(const LoadedStep& data,
                                 std::int64_t step,
                                 double lr,
-                                EntropyTotals& entropy);
+                                EntropyTotals& entropy,
+                                const std::function<void()>& meanwhile = {});
 
-  /// Of the last micro-batch of the last step.
+  /// Whether steps run as a recording, or why not.
+  [[nodiscard]] const StepProgram& program() const { return program_; }
+
+  /// Of the last micro-batch of the last step, when options.trace.
   [[nodiscard]] const BackwardTimes& backward_times() const { return backward_times_; }
 
  private:
-  [[nodiscard]] double forward_backward(const LoadedStep& data,
-                                        std::int64_t step,
-                                        double global_weight,
-                                        EntropyTotals& entropy);
-  [[nodiscard]] double gradient_norm() const;
+  /// Everything up to the sums of squares of the gradients. Fills `numbers`, f64 where the model is: losses of the micro-batches, then
+  /// sums of squares of the parts of the gradient; all that the host must know, in one copy.
+  void compute(const std::vector<Batch>& micro_batches,
+               std::int64_t step,
+               Tensor& numbers,
+               EntropyTotals& entropy);
+  void forward_backward(
+      const Batch& batch, std::int64_t step, bool last, Tensor loss, EntropyTotals& entropy);
+  /// Root of the sum of squares, of all ranks where each knows its share alone.
+  [[nodiscard]] double norm_of(const Tensor& squares, std::string_view what) const;
 
   Model& model_;
   Optimizer& optimizer_;
   GradientReducer& reducer_;
   Communicator& communicator_;
   TrainStepOptions options_;
+  Tensor numbers_;  // of full steps
+  Tensor seed_;     // [], f64: gradient of each loss sum
+  StepProgram program_;
   BackwardTimes backward_times_;
 };
 

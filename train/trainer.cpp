@@ -48,7 +48,7 @@ ExitCode Trainer::run() {
   event(p.position.step > 0 ? "resume" : "start", p.files.directory.string());
   const std::int64_t end = std::min(p.plan.steps, options_.stop_after.value_or(p.plan.steps));
   while (p.position.step < end) {
-    const std::optional<LoadedStep> data = p.loader->next();
+    const std::optional<LoadedStep> data = p.feed->take(p.position.step + 1);
     CLS_CHECK(data.has_value(), InternalError, "the data ended at step ", p.position.step, " of ",
               p.plan.steps);
     step(*data);
@@ -103,17 +103,15 @@ ExitCode Trainer::finish(StopRequest stop) {
   return stop == StopRequest::kStop ? ExitCode::kStoppedBySignal : ExitCode::kDone;
 }
 
-void Trainer::step(const LoadedStep& loaded) {
+void Trainer::step(const LoadedStep& data) {
   Parts& p = *parts_;
   const auto start = std::chrono::steady_clock::now();
   const std::int64_t number = p.position.step + 1;
-  LoadedStep data = loaded;
-  for (Batch& batch : data.micro_batches) {
-    batch = p.objective->prepare(std::move(batch), number);
-  }
   p.entropy->reset();
   const double lr = p.optimizer->peak_lr() * p.schedule->factor(number);
-  const StepOutcome outcome = p.step->run(data, number, lr, *p.entropy);
+  const StepOutcome outcome =
+      p.step->run(data, number, lr, *p.entropy, [&] { p.feed->prepare(number + 1); });
+  check_recording();
   if (!outcome.finite) {
     const std::string what =
         fmt::format("step {}: loss {}, gradient norm {}; expected finite numbers", number,
@@ -123,8 +121,9 @@ void Trainer::step(const LoadedStep& loaded) {
               ". The parameters are those of step ", number - 1);
   }
   const std::int64_t tokens = data.samples * p.plan.tokens_per_sample;
-  p.position = {
-      .step = number, .tokens = p.position.tokens + tokens, .samples = p.loader->samples_seen()};
+  p.position = {.step = number,
+                .tokens = p.position.tokens + tokens,
+                .samples = data.first_sample + data.samples};
   StepReport report{.step = number,
                     .tokens = p.position.tokens,
                     .samples = p.position.samples,
@@ -143,11 +142,24 @@ void Trainer::step(const LoadedStep& loaded) {
       static_cast<std::int64_t>(allocator(p.model->parameters().device()).stats().peak_bytes);
   if (p.trace != nullptr) {
     p.trace->span(fmt::format("step {}", number), "steps", start, std::chrono::steady_clock::now());
-    p.trace->span("backward", "backward", p.step->backward_times().begin,
-                  p.step->backward_times().end);
+    p.trace->span("backward", "backward", p.step->backward_times().begin.time(),
+                  p.step->backward_times().end.time());
     p.trace->buckets(p.reducer->trace());
   }
   judge(report);
+}
+
+// Said once: whoever asked for a recording gets it or an error.
+void Trainer::check_recording() {
+  Parts& p = *parts_;
+  const std::string& refusal = p.step->program().refusal();
+  if (recipe_.train.device_graph == DeviceGraph::kOn) {
+    CLS_CHECK(refusal.empty(), ConfigError,
+              "train.device_graph: on: the step cannot be recorded: ", refusal);
+  } else if (!refusal.empty() && !p.refusal_told) {
+    p.refusal_told = true;
+    log_.line("steps are not recorded as one graph: " + refusal);
+  }
 }
 
 void Trainer::judge(StepReport& report) {
@@ -172,7 +184,7 @@ void Trainer::judge(StepReport& report) {
 
 void Trainer::evaluate_now() {
   Parts& p = *parts_;
-  EntropyTotals entropy(p.model->heads_per_layer());
+  EntropyTotals entropy(p.model->heads_per_layer(), p.model->parameters().device());
   const EvaluationReport report = evaluate(*p.model, *p.data->validation(), p.plan.evaluate_samples,
                                            p.plan.micro_batch, communicator_, entropy);
   p.last_evaluation = report;
@@ -212,11 +224,13 @@ bool Trainer::improves(const EvaluationReport& report) {
 
 void Trainer::save_checkpoint() {
   Parts& p = *parts_;
+  const std::vector<OptimizerState> state =
+      whole_state(*p.optimizer, p.model->parameters(), communicator_, *p.reducer);
   if (p.saver == nullptr) {
     return;
   }
   Checkpoint checkpoint =
-      make_checkpoint(recipe_, p.plan, p.position, p.model->parameters(), *p.optimizer, *p.data);
+      make_checkpoint(recipe_, p.plan, p.position, p.model->parameters(), state, *p.data);
   if (p.last_evaluation && p.last_evaluation_step == p.position.step) {
     const bool by_bits = recipe_.checkpoint.keep_best == KeepBest::kValBitsPerByte;
     checkpoint.score = by_bits ? p.last_evaluation->val_bits_per_byte : p.last_evaluation->val_loss;

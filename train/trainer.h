@@ -52,6 +52,7 @@ class Trainer {
   void resume();
   void open_observers();
   void step(const LoadedStep& data);
+  void check_recording();
   void judge(StepReport& report);
   void evaluate_now();
   void save_checkpoint();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Building a run: directory, data, model, what a checkpoint holds, observers.
 #include <functional>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -9,6 +10,7 @@
 #include "core/error.h"
 #include "core/io/atomic_file.h"
 #include "core/parallel.h"
+#include "train/buckets.h"
 #include "train/console.h"
 #include "train/environment.h"
 #include "train/machine.h"
@@ -89,19 +91,38 @@ void Trainer::build_model() {
     }
   }
   set_num_threads(p.plan.threads);
-  p.model = recipe_.model.make(recipe_.model_context());
+  ModelContext context = recipe_.model_context();
+  const bool shared = recipe_.parallel.zero == 1 && communicator_.size() > 1;
+  const int shares = shared ? communicator_.size() : 1;
+  context.parameter_shares = shares;
+  p.model = recipe_.model.make(context);
   p.model->parameters().allocate_gradients();
   p.objective = recipe_.objective.make();
+  CLS_CHECK(recipe_.train.device_graph != DeviceGraph::kOn ||
+                (context.device.kind == DeviceKind::kCuda && communicator_.size() == 1 &&
+                 options_.trace.empty()),
+            ConfigError,
+            "train.device_graph: on: a step is recorded on one CUDA device, by one rank, without "
+            "--trace; this run has device ",
+            context.device, ", ", communicator_.size(), " ranks",
+            options_.trace.empty() ? "" : ", --trace");
+  std::vector<FlatRange> buckets = make_buckets(p.model->parameters(), p.plan.bucket_bytes, shares);
+  if (shared) {
+    p.model->parameters().set_owned(shares_of(buckets, communicator_.rank(), shares));
+  }
   p.optimizer = recipe_.optimizer.make(p.model->parameters());
   p.schedule = recipe_.schedule.make(p.plan.run);
-  p.reducer =
-      std::make_unique<GradientReducer>(p.model->parameters(), communicator_, p.plan.bucket_bytes);
-  p.step =
-      std::make_unique<TrainStep>(*p.model, *p.optimizer, *p.reducer, communicator_,
-                                  TrainStepOptions{.seed = static_cast<std::uint64_t>(recipe_.seed),
-                                                   .clip_norm = recipe_.train.clip_norm,
-                                                   .recompute = recipe_.train.recompute});
-  p.entropy = std::make_unique<EntropyTotals>(p.model->heads_per_layer());
+  p.reducer = std::make_unique<GradientReducer>(p.model->parameters(), communicator_,
+                                                std::move(buckets), shared);
+  p.step = std::make_unique<TrainStep>(
+      *p.model, *p.optimizer, *p.reducer, communicator_,
+      TrainStepOptions{.seed = static_cast<std::uint64_t>(recipe_.seed),
+                       .clip_norm = recipe_.train.clip_norm,
+                       .recompute = recipe_.train.recompute,
+                       .trace = !options_.trace.empty(),
+                       .record = recipe_.train.device_graph != DeviceGraph::kOff});
+  p.entropy =
+      std::make_unique<EntropyTotals>(p.model->heads_per_layer(), p.model->parameters().device());
   p.health = std::make_unique<HealthMonitor>(recipe_.monitor);
   const ForwardCost cost = p.model->cost(p.plan.tokens_per_sample);
   p.flops_per_token = 3.0 * cost.matmul_flops_per_token + 3.5 * cost.attention_flops_per_token;
@@ -143,6 +164,7 @@ void Trainer::resume() {
                                                  .prefetch = recipe_.data.facts().prefetch,
                                                  .first_sample = p.position.samples,
                                                  .end_sample = p.plan.end_sample});
+  p.feed = std::make_unique<BatchFeed>(*p.loader, *p.objective, p.model->parameters().device());
 }
 
 void Trainer::open_observers() {
@@ -193,7 +215,7 @@ void Trainer::describe() const {
       format_count(static_cast<double>(p.model->parameters().num_parameters())), p.plan.steps,
       p.plan.batch_samples, p.plan.tokens_per_sample, p.plan.micro_batch, communicator_.size(),
       communicator_.size() == 1 ? "" : "s", p.plan.threads, p.plan.threads == 1 ? "" : "s",
-      p.reducer->num_buckets(), communicator_.description()));
+      p.reducer->buckets().size(), communicator_.description()));
 }
 
 }  // namespace clausius

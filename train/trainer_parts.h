@@ -9,6 +9,7 @@
 #include "data/dataset.h"
 #include "data/loader.h"
 #include "data/objective.h"
+#include "train/batch_feed.h"
 #include "train/checkpoint_saver.h"
 #include "train/gradient_reducer.h"
 #include "train/monitor/attention_entropy.h"
@@ -40,6 +41,7 @@ struct Trainer::Parts {
   std::unique_ptr<EntropyTotals> entropy;
   std::unique_ptr<HealthMonitor> health;
   std::unique_ptr<Loader> loader;
+  std::unique_ptr<BatchFeed> feed;
   std::unique_ptr<CheckpointSaver> saver;  // rank 0
   std::unique_ptr<Trace> trace;
   std::filesystem::path trace_file;
@@ -53,6 +55,7 @@ struct Trainer::Parts {
   std::optional<double> best_evaluation;
   std::int64_t evaluations_without_gain = 0;
   bool out_of_patience = false;
+  bool refusal_told = false;
 };
 
 }  // namespace clausius

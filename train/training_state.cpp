@@ -6,15 +6,29 @@
 
 #include "core/error.h"
 #include "core/version.h"
+#include "train/buckets.h"
 #include "train/run_directory.h"
 
 namespace clausius {
+
+std::vector<OptimizerState> whole_state(Optimizer& optimizer,
+                                        const ParameterStore& parameters,
+                                        Communicator& communicator,
+                                        const GradientReducer& reducer) {
+  std::vector<OptimizerState> states = optimizer.state();
+  if (reducer.shared()) {
+    for (OptimizerState& state : states) {
+      state.values = gather_state(state.values, parameters.size(), communicator, reducer.buckets());
+    }
+  }
+  return communicator.rank() == 0 ? states : std::vector<OptimizerState>();
+}
 
 Checkpoint make_checkpoint(const Recipe& recipe,
                            const RunPlan& plan,
                            const RunPosition& position,
                            ParameterStore& parameters,
-                           Optimizer& optimizer,
+                           const std::vector<OptimizerState>& optimizer,
                            const Dataset& data) {
   Checkpoint checkpoint;
   checkpoint.step = position.step;
@@ -37,7 +51,7 @@ Checkpoint make_checkpoint(const Recipe& recipe,
         {parameter.path(), TensorRole::kParameter, parameter.master().to(kCpu)});
   }
   // Moments by parameter, not as flat buffers: another layout (padding, order) still reads them.
-  for (const OptimizerState& state : optimizer.state()) {
+  for (const OptimizerState& state : optimizer) {
     for (const Parameter& parameter : parameters.parameters()) {
       const Tensor part =
           state.values.slice(0, parameter.offset(), parameter.offset() + parameter.numel());
@@ -79,12 +93,19 @@ void restore_parameters(const Checkpoint& checkpoint, ParameterStore& parameters
 void restore_optimizer(const Checkpoint& checkpoint,
                        Optimizer& optimizer,
                        const ParameterStore& parameters) {
-  for (const OptimizerState& state : optimizer.state()) {
+  for (OptimizerState& state : optimizer.state()) {
+    Tensor whole = Tensor::zeros({parameters.size()}, state.values.dtype());
     for (const Parameter& parameter : parameters.parameters()) {
       const Tensor part =
-          state.values.slice(0, parameter.offset(), parameter.offset() + parameter.numel());
+          whole.slice(0, parameter.offset(), parameter.offset() + parameter.numel());
       restore(checkpoint, TensorRole::kOptimizer, state.name + "/" + parameter.path(),
               part.reshape(parameter.shape()));
+    }
+    std::int64_t placed = 0;
+    for (const FlatRange& owned : parameters.owned()) {
+      state.values.slice(0, placed, placed + owned.size())
+          .copy_from(whole.slice(0, owned.begin, owned.end));
+      placed += owned.size();
     }
   }
 }
@@ -110,20 +131,32 @@ Recipe recipe_of(const Checkpoint& checkpoint,
   return recipe;
 }
 
-LoadedModel load_model(const std::filesystem::path& file_or_run,
-                       const std::vector<std::string>& overrides) {
+SavedModel open_model(const std::filesystem::path& file_or_run,
+                      const std::vector<std::string>& overrides) {
+  SavedModel saved;
+  saved.path = find_checkpoint(file_or_run);
+  saved.checkpoint = read_checkpoint(saved.path, {.optimizer = false});
+  saved.recipe = recipe_of(saved.checkpoint, saved.path, overrides);
+  return saved;
+}
+
+LoadedModel load_model(const SavedModel& saved) {
   LoadedModel loaded;
-  loaded.path = find_checkpoint(file_or_run);
-  const Checkpoint checkpoint = read_checkpoint(loaded.path, {.optimizer = false});
-  loaded.recipe = recipe_of(checkpoint, loaded.path, overrides);
-  const auto tokenizer = checkpoint.texts.find("tokenizer");
-  if (tokenizer != checkpoint.texts.end()) {
+  loaded.path = saved.path;
+  loaded.recipe = saved.recipe;
+  const auto tokenizer = saved.checkpoint.texts.find("tokenizer");
+  if (tokenizer != saved.checkpoint.texts.end()) {
     loaded.tokenizer = Tokenizer::from_json(tokenizer->second);
   }
-  loaded.step = checkpoint.step;
+  loaded.step = saved.checkpoint.step;
   loaded.model = loaded.recipe.model.make(loaded.recipe.model_context());
-  restore_parameters(checkpoint, loaded.model->parameters());
+  restore_parameters(saved.checkpoint, loaded.model->parameters());
   return loaded;
+}
+
+LoadedModel load_model(const std::filesystem::path& file_or_run,
+                       const std::vector<std::string>& overrides) {
+  return load_model(open_model(file_or_run, overrides));
 }
 
 }  // namespace clausius

@@ -11,6 +11,7 @@
 #include "layers/models/model.h"
 #include "optim/optimizer.h"
 #include "train/checkpoint.h"
+#include "train/gradient_reducer.h"
 #include "train/recipe.h"
 #include "train/run_plan.h"
 
@@ -23,18 +24,25 @@ struct RunPosition {
   std::int64_t samples = 0;
 };
 
-/// A view of everything the run needs to go on: the tensors share memory with model and optimizer.
+/// Optimizer state, one number for each element of the flat buffers: this process's own, or, where ranks share it, gathered on
+/// the host of rank 0; nothing on the other ranks. Collective where they share it.
+[[nodiscard]] std::vector<OptimizerState> whole_state(Optimizer& optimizer,
+                                                      const ParameterStore& parameters,
+                                                      Communicator& communicator,
+                                                      const GradientReducer& reducer);
+
+/// A view of everything the run needs to go on: the tensors share memory with model and optimizer where they are on the host.
 [[nodiscard]] Checkpoint make_checkpoint(const Recipe& recipe,
                                          const RunPlan& plan,
                                          const RunPosition& position,
                                          ParameterStore& parameters,
-                                         Optimizer& optimizer,
+                                         const std::vector<OptimizerState>& optimizer,
                                          const Dataset& data);
 
 /// Copies the checkpoint's parameters into the store, by name.
 /// Errors: DataError naming a parameter that is missing, unknown, or of another shape.
 void restore_parameters(const Checkpoint& checkpoint, ParameterStore& parameters);
-/// The same for the optimizer's state.
+/// The same for what the optimizer keeps of it: the whole, or this rank's shares.
 void restore_optimizer(const Checkpoint& checkpoint,
                        Optimizer& optimizer,
                        const ParameterStore& parameters);
@@ -56,8 +64,19 @@ struct LoadedModel {
                                const std::filesystem::path& file,
                                const std::vector<std::string>& overrides = {});
 
-/// Reads recipe, tokenizer and parameters of a checkpoint (or of a run's newest). `overrides` change the recipe.
-/// Errors: IoError, DataError, ConfigError.
+/// A trained model before it is made: what has to be known first (devices, ranks) stands in its recipe.
+struct SavedModel {
+  Recipe recipe;
+  Checkpoint checkpoint;  // without optimizer state
+  std::filesystem::path path;
+};
+
+/// Reads a checkpoint, or a run's newest. `overrides` change the recipe. Errors: IoError, DataError, ConfigError.
+[[nodiscard]] SavedModel open_model(const std::filesystem::path& file_or_run,
+                                    const std::vector<std::string>& overrides = {});
+/// Makes the model, with the checkpoint's tokenizer and parameters. Errors: DataError, ConfigError.
+[[nodiscard]] LoadedModel load_model(const SavedModel& saved);
+/// Both. Errors: as theirs.
 [[nodiscard]] LoadedModel load_model(const std::filesystem::path& file_or_run,
                                      const std::vector<std::string>& overrides = {});
 

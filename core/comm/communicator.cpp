@@ -15,6 +15,7 @@
 
 #include "core/checked.h"
 #include "core/comm/transport.h"
+#include "core/device_backend.h"
 
 namespace clausius {
 namespace {
@@ -70,6 +71,18 @@ std::unique_ptr<Communicator> make_communicator(const CommunicatorOptions& optio
                          " ranks, but this build has no MPI; configure with -DCLAUSIUS_MPI=ON or "
                          "start a single process"));
 #endif
+}
+
+std::unique_ptr<Communicator> connect_device(std::unique_ptr<Communicator> host,
+                                             Device device,
+                                             const CommunicatorOptions& options) {
+  if (device.kind == DeviceKind::kCpu) {
+    return host;
+  }
+  DeviceBackend& backend = require_backend(device);
+  // One GPU is visible where the launcher gives each rank its own.
+  backend.select(host->local_rank() % backend.count());
+  return host->size() == 1 ? std::move(host) : backend.connect(std::move(host), options);
 }
 
 void abort_all(ExitCode code, std::string_view message) {
@@ -146,9 +159,17 @@ void check_options(const CommunicatorOptions& options) {
 }
 
 void check_collective(const Tensor& tensor, std::string_view collective, std::string_view what) {
-  CLS_CHECK(tensor.defined() && tensor.device() == kCpu && tensor.is_contiguous(), ShapeError,
-            collective, " '", what, "': expected a contiguous tensor on the cpu, found shape ",
-            tensor.shape(), " with strides ", tensor.strides(), " on ", tensor.device());
+  CLS_CHECK(tensor.defined() && tensor.is_contiguous(), ShapeError, collective, " '", what,
+            "': expected a contiguous tensor, found shape ", tensor.shape(), " with strides ",
+            tensor.strides());
+}
+
+void check_device(const Tensor& tensor,
+                  Device device,
+                  std::string_view collective,
+                  std::string_view what) {
+  CLS_CHECK(tensor.device() == device, ShapeError, collective, " '", what,
+            "': this communicator takes tensors on ", device, ", found one on ", tensor.device());
 }
 
 void check_reducible(const Tensor& tensor, std::string_view collective, std::string_view what) {
@@ -164,6 +185,7 @@ void check_parts(const Tensor& part,
                  std::string_view what) {
   check_collective(part, collective, what);
   check_collective(all, collective, what);
+  check_device(part, all.device(), collective, what);
   CLS_CHECK(all.numel() == part.numel() * size, ShapeError, collective, " '", what, "': parts of ",
             part.numel(), " elements on ", size, " ranks make ", part.numel() * size,
             ", but the whole has ", all.numel());

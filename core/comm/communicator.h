@@ -19,7 +19,8 @@ enum class ReduceOp : std::uint8_t { kSum, kMax, kMin };
 
 /// In which order the ranks' values of an element are added: ((r0 + r1) + r2) + r3, or (r0 + r1) +
 /// (r2 + r3).
-enum class ReductionOrder : std::uint8_t { kRank, kTree };
+/// kAny, on GPUs: the order NCCL finds fastest, the same in every run of one layout; on the host that of kRank.
+enum class ReductionOrder : std::uint8_t { kRank, kTree, kAny };
 
 /// Who runs asynchronous collectives: the caller at once, or a communication thread beside it.
 /// kAuto: a thread where a rank has more than one core (with one core a thread only adds switches).
@@ -38,7 +39,8 @@ struct CommunicatorOptions {
 };
 
 /// The ranks of a run. Every rank calls the same collectives in the same order, with equal sizes;
-/// tensors are contiguous, on the CPU. `what` names a call in error messages and to the watchdog.
+/// tensors are contiguous, on the CPU or, after connect_device(), on this rank's GPU, whose work is then ordered with them while
+/// the host goes on. `what` names a call in error messages and to the watchdog.
 /// Value:   sums are taken element by element in the order that the options say, in the tensor's
 /// own type: the same bits on every
 ///          rank, whatever the transport, the segments and the number of elements. NaN wins kMax
@@ -105,6 +107,13 @@ class Communicator {
 ///          options out of range.
 [[nodiscard]] std::unique_ptr<Communicator> make_communicator(
     const CommunicatorOptions& options = {});
+
+/// The communicator with collectives on `device` too: each rank of a host takes a GPU of its own. The CPU: as it was. Before anything
+/// is asked of the device. Collective.
+/// Errors:  CommError when ranks share a GPU, or NCCL fails; DeviceError without device or NCCL.
+[[nodiscard]] std::unique_ptr<Communicator> connect_device(std::unique_ptr<Communicator> host,
+                                                           Device device,
+                                                           const CommunicatorOptions& options);
 
 /// Ends the run after an error on this rank: prints `rank R: message` (`message` alone in a single
 /// process) once and stops all ranks within seconds, with this exit code. Works from any thread,

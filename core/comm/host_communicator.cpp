@@ -52,19 +52,23 @@ class HostCommunicator final : public Communicator {
 
   using Communicator::all_reduce;
   void all_reduce(Tensor& values, ReduceOp op, std::string_view what) override {
+    check_device(values, kCpu, "all_reduce", what);
     check_reducible(values, "all_reduce", what);
     run("all_reduce", what, [this, &values, op] { reduce_all(values, op); }).wait();
   }
   void reduce_scatter(const Tensor& values, Tensor& mine, std::string_view what) override {
+    check_device(values, kCpu, "reduce_scatter", what);
     check_reducible(values, "reduce_scatter", what);
     check_parts(mine, values, size_, "reduce_scatter", what);
     run("reduce_scatter", what, [this, &values, &mine] { reduce_part(values, mine); }).wait();
   }
   void all_gather(const Tensor& mine, Tensor& all, std::string_view what) override {
+    check_device(all, kCpu, "all_gather", what);
     check_parts(mine, all, size_, "all_gather", what);
     run("all_gather", what, [this, &mine, &all] { gather_parts(mine, all); }).wait();
   }
   void broadcast(Tensor& values, int root, std::string_view what) override {
+    check_device(values, kCpu, "broadcast", what);
     check_collective(values, "broadcast", what);
     CLS_CHECK(root >= 0 && root < size_, ShapeError, "broadcast '", what, "': there is no rank ",
               root, " among ", size_);
@@ -77,6 +81,7 @@ class HostCommunicator final : public Communicator {
   }
 
   [[nodiscard]] Work all_reduce_async(Tensor values, std::string_view what) override {
+    check_device(values, kCpu, "all_reduce", what);
     check_reducible(values, "all_reduce", what);
     return run("all_reduce", what, [this, values]() mutable {
       sends_bf16(values) ? reduce_all_bf16(values) : reduce_all(values, ReduceOp::kSum);
@@ -85,6 +90,7 @@ class HostCommunicator final : public Communicator {
   [[nodiscard]] Work reduce_scatter_async(Tensor values,
                                           Tensor mine,
                                           std::string_view what) override {
+    check_device(values, kCpu, "reduce_scatter", what);
     check_reducible(values, "reduce_scatter", what);
     check_parts(mine, values, size_, "reduce_scatter", what);
     return run("reduce_scatter", what, [this, values, mine]() mutable {
@@ -92,6 +98,7 @@ class HostCommunicator final : public Communicator {
     });
   }
   [[nodiscard]] Work all_gather_async(Tensor mine, Tensor all, std::string_view what) override {
+    check_device(all, kCpu, "all_gather", what);
     check_parts(mine, all, size_, "all_gather", what);
     return run("all_gather", what, [this, mine, all]() mutable { gather_parts(mine, all); });
   }

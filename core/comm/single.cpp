@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The communicator of a single process: every collective is a copy, or nothing.
-#include <cstring>
-
+// The communicator of a single process: every collective is a copy, or nothing; tensors may be on any device.
 #include "core/comm/transport.h"
 #include "core/parallel.h"
 
@@ -9,8 +7,8 @@ namespace clausius::detail {
 namespace {
 
 void copy_part(const Tensor& source, Tensor& destination) {
-  if (source.bytes() > 0 && destination.raw() != source.raw()) {
-    std::memcpy(destination.raw(), source.raw(), source.bytes());
+  if (destination.raw() != source.raw()) {
+    destination.copy_from(source);
   }
 }
 

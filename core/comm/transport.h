@@ -58,7 +58,11 @@ void check_options(const CommunicatorOptions& options);
 /// From now on abort_all names this rank and calls `abort`.
 void set_abort(int rank, void (*abort)(int exit_code));
 
-/// Argument checks that all implementations share.
+/// Argument checks that all implementations share; all tensors of a call are on one device.
+void check_device(const Tensor& tensor,
+                  Device device,
+                  std::string_view collective,
+                  std::string_view what);
 void check_collective(const Tensor& tensor, std::string_view collective, std::string_view what);
 void check_reducible(const Tensor& tensor, std::string_view collective, std::string_view what);
 /// `all` holds `size` times what `part` holds.

@@ -8,46 +8,42 @@
 
 namespace clausius {
 
-struct Work::State {
-  std::mutex mutex;
-  std::condition_variable finished;
-  bool is_done = false;
-  std::exception_ptr failure;
-  Times times;
+class WorkQueue::HostState final : public Work::State {
+ public:
+  void wait() override {
+    std::unique_lock lock(mutex_);
+    finished_.wait(lock, [this] { return is_done_; });
+    if (failure_) {
+      std::rethrow_exception(failure_);
+    }
+  }
+  bool done() override {
+    const std::lock_guard lock(mutex_);
+    return is_done_;
+  }
+  Work::Times times() override {
+    CLS_ASSERT(done());
+    return times_;
+  }
 
+  void begin() { times_.begin = Work::Clock::now(); }
   void finish(std::exception_ptr error) {
     {
-      const std::lock_guard lock(mutex);
-      is_done = true;
-      failure = std::move(error);
+      const std::lock_guard lock(mutex_);
+      times_.end = Work::Clock::now();
+      is_done_ = true;
+      failure_ = std::move(error);
     }
-    finished.notify_all();
+    finished_.notify_all();
   }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable finished_;
+  bool is_done_ = false;
+  std::exception_ptr failure_;
+  Work::Times times_;
 };
-
-void Work::wait() const {
-  if (!state_) {
-    return;
-  }
-  std::unique_lock lock(state_->mutex);
-  state_->finished.wait(lock, [this] { return state_->is_done; });
-  if (state_->failure) {
-    std::rethrow_exception(state_->failure);
-  }
-}
-
-bool Work::done() const {
-  if (!state_) {
-    return true;
-  }
-  const std::lock_guard lock(state_->mutex);
-  return state_->is_done;
-}
-
-Work::Times Work::times() const {
-  CLS_ASSERT(done());
-  return state_ ? state_->times : Times{};
-}
 
 WorkQueue::WorkQueue(bool threaded) {
   if (threaded) {
@@ -73,9 +69,8 @@ WorkQueue::~WorkQueue() {
 }
 
 Work WorkQueue::submit(std::function<void()> call) {
-  Work work;
-  work.state_ = std::make_shared<Work::State>();
-  Item item{.call = std::move(call), .state = work.state_};
+  Item item{.call = std::move(call), .state = std::make_shared<HostState>()};
+  Work work(item.state);
   if (!thread_.joinable()) {
     run(item);
     return work;
@@ -89,7 +84,7 @@ Work WorkQueue::submit(std::function<void()> call) {
 }
 
 void WorkQueue::run(const Item& item) {
-  item.state->times.begin = Work::Clock::now();
+  item.state->begin();
   if (!failure_) {
     try {
       item.call();
@@ -97,7 +92,6 @@ void WorkQueue::run(const Item& item) {
       failure_ = std::current_exception();
     }
   }
-  item.state->times.end = Work::Clock::now();
   item.state->finish(failure_);
 }
 

@@ -11,6 +11,7 @@
 #include <memory>
 #include <mutex>
 #include <thread>
+#include <utility>
 
 namespace clausius {
 
@@ -23,18 +24,34 @@ class Work {
     Clock::time_point begin;
     Clock::time_point end;
   };
+  /// What an implementation knows of its collective.
+  class State {
+   public:
+    State() = default;
+    State(const State&) = delete;
+    State& operator=(const State&) = delete;
+    virtual ~State() = default;
+    virtual void wait() = 0;
+    [[nodiscard]] virtual bool done() = 0;
+    [[nodiscard]] virtual Times times() = 0;
+  };
 
   Work() = default;
+  explicit Work(std::shared_ptr<State> state) : state_(std::move(state)) {}
 
+  /// From here on its tensors may be used: by the caller, or, for tensors of a device, by what the caller asks of the device
+  /// after this; the caller itself does not wait for a device.
   /// Errors: rethrows the collective's error.
-  void wait() const;
-  [[nodiscard]] bool done() const;
+  void wait() const {
+    if (state_) {
+      state_->wait();
+    }
+  }
+  [[nodiscard]] bool done() const { return !state_ || state_->done(); }
   /// Of one that is done.
-  [[nodiscard]] Times times() const;
+  [[nodiscard]] Times times() const { return state_ ? state_->times() : Times{}; }
 
  private:
-  friend class WorkQueue;
-  struct State;
   std::shared_ptr<State> state_;
 };
 
@@ -53,9 +70,10 @@ class WorkQueue {
   [[nodiscard]] bool threaded() const { return thread_.joinable(); }
 
  private:
+  class HostState;
   struct Item {
     std::function<void()> call;
-    std::shared_ptr<Work::State> state;
+    std::shared_ptr<HostState> state;
   };
   void loop();
   void run(const Item& item);

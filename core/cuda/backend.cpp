@@ -1,18 +1,43 @@
 // SPDX-License-Identifier: Apache-2.0
 // The CUDA backend: one compute stream a device, memory by the caching allocator over cudaMalloc, errors that name the call.
+#include <array>
 #include <memory>
+#include <nvtx3/nvToolsExt.h>
 #include <vector>
 
 #include "core/caching_allocator.h"
+#include "core/comm/nccl.h"
 #include "core/cuda/check.h"
 #include "core/cuda/context.h"
 #include "core/cuda/copy.cuh"
+#include "core/cuda/event.h"
+#include "core/cuda/recording.h"
+#include "core/cuda/upload.h"
 #include "core/device_backend.h"
 
 namespace clausius::cuda {
 namespace {
 
+int selected = 0;
+
+cudaStream_t make_stream() {
+  bind_thread();
+  cudaStream_t made = nullptr;
+  CLS_CUDA_CHECK(cudaStreamCreateWithFlags(&made, cudaStreamNonBlocking));
+  return made;
+}
+
+class Mark final : public DeviceMoment {
+ public:
+  Mark() { event_.record(compute_stream()); }
+  std::chrono::steady_clock::time_point time() override { return event_.time(compute_stream()); }
+
+ private:
+  Event event_;
+};
+
 void* allocate_device_memory(std::size_t bytes) {
+  bind_thread();
   void* pointer = nullptr;
   const cudaError_t result = cudaMalloc(&pointer, bytes);
   if (result == cudaErrorMemoryAllocation) {
@@ -66,9 +91,14 @@ class CudaBackend final : public DeviceBackend {
                   const void* from,
                   Device from_device,
                   std::size_t bytes) override {
+    const bool with_host =
+        to_device.kind == DeviceKind::kCpu || from_device.kind == DeviceKind::kCpu;
+    if (with_host) {
+      refuse_recording("it copies between the host and the device");
+    }
     CLS_CUDA_CHECK(
         cudaMemcpyAsync(to, from, bytes, kind_of(to_device, from_device), compute_stream()));
-    if (to_device.kind == DeviceKind::kCpu || from_device.kind == DeviceKind::kCpu) {
+    if (with_host) {
       CLS_CUDA_CHECK(cudaStreamSynchronize(compute_stream()));
     }
   }
@@ -76,12 +106,48 @@ class CudaBackend final : public DeviceBackend {
   void copy(const Tensor& source, Tensor& destination) override { cuda::copy(source, destination); }
   void fill(Tensor& destination, double value) override { cuda::fill(destination, value); }
 
+  void select(int ordinal) override {
+    selected = ordinal;
+    bind_thread();
+  }
+
+  std::unique_ptr<Communicator> connect(std::unique_ptr<Communicator> host,
+                                        const CommunicatorOptions& options) override {
+    return detail::make_nccl_communicator(std::move(host), options);
+  }
+
+  std::unique_ptr<DeviceMoment> mark() override { return std::make_unique<Mark>(); }
+
+  DeviceRecording record(const std::function<void()>& work) override {
+    return record_work(*allocators_.front(), work);
+  }
+  void refuse_in_recording(std::string_view why) override { refuse_recording(why); }
+
+  std::unique_ptr<DeviceUpload> upload(const Tensor& host) override { return start_upload(host); }
+
   void synchronize(int /*index*/) override {
+    refuse_recording("it waits for the device");
     CLS_CUDA_CHECK(cudaStreamSynchronize(compute_stream()));
   }
 
+  DeviceMemory memory() const override {
+    std::size_t free = 0;
+    std::size_t total = 0;
+    bind_thread();
+    CLS_CUDA_CHECK(cudaMemGetInfo(&free, &total));
+    return {.free_bytes = static_cast<std::int64_t>(free),
+            .total_bytes = static_cast<std::int64_t>(total)};
+  }
+
+  void begin_range(std::string_view name) override {
+    std::array<char, 64> text{};  // names of ops are views, and NVTX wants an end
+    name.copy(text.data(), text.size() - 1);
+    nvtxRangePushA(text.data());
+  }
+  void end_range() noexcept override { nvtxRangePop(); }
+
  private:
-  std::vector<Allocator*> allocators_;
+  std::vector<CachingAllocator*> allocators_;
 };
 
 DeviceBackend* probe() {
@@ -100,12 +166,26 @@ DeviceBackend* probe() {
 
 }  // namespace
 
+int selected_device() {
+  return selected;
+}
+
+void bind_thread() {
+  CLS_CUDA_CHECK(cudaSetDevice(selected));
+}
+
 cudaStream_t compute_stream() {
-  static const cudaStream_t stream = [] {
-    cudaStream_t made = nullptr;
-    CLS_CUDA_CHECK(cudaStreamCreateWithFlags(&made, cudaStreamNonBlocking));
-    return made;
-  }();
+  static const cudaStream_t stream = make_stream();
+  return stream;
+}
+
+cudaStream_t copy_stream() {
+  static const cudaStream_t stream = make_stream();
+  return stream;
+}
+
+cudaStream_t communication_stream() {
+  static const cudaStream_t stream = make_stream();
   return stream;
 }
 

@@ -6,7 +6,18 @@
 
 namespace clausius::cuda {
 
+/// The GPU of this process: 0, or what was selected before the first use.
+[[nodiscard]] int selected_device();
+/// Makes it the calling thread's, as every thread must before it asks anything of CUDA.
+void bind_thread();
+
 /// The stream all ops of the calling thread's device run on, one after the other.
 [[nodiscard]] cudaStream_t compute_stream();
+
+/// The stream of collectives, beside it.
+[[nodiscard]] cudaStream_t communication_stream();
+
+/// The stream of copies that go on beside it.
+[[nodiscard]] cudaStream_t copy_stream();
 
 }  // namespace clausius::cuda

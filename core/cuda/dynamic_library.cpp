@@ -19,10 +19,11 @@ DynamicLibrary::DynamicLibrary(std::string name, std::string file)
 }
 
 void* DynamicLibrary::find(const char* symbol) const {
-  CLS_CHECK(handle_ != nullptr, DeviceError, name_, " cannot be loaded (", failure_, "); install it, or add the folder of ", file_,
-            " to LD_LIBRARY_PATH");
+  CLS_CHECK(handle_ != nullptr, DeviceError, name_, " cannot be loaded (", failure_,
+            "); install it, or add the folder of ", file_, " to LD_LIBRARY_PATH");
   void* const found = ::dlsym(handle_, symbol);
-  CLS_CHECK(found != nullptr, DeviceError, name_, " (", file_, ") has no function ", symbol, ": it is too old");
+  CLS_CHECK(found != nullptr, DeviceError, name_, " (", file_, ") has no function ", symbol,
+            ": it is too old");
   return found;
 }
 

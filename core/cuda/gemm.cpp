@@ -12,6 +12,7 @@
 #include "core/cuda/check.h"
 #include "core/cuda/context.h"
 #include "core/cuda/gemm_problem.h"
+#include "core/cuda/gemm_workspace.h"
 #include "core/tensor.h"
 
 /// Throws DeviceError with the call's text and cuBLAS's words for its result.
@@ -25,9 +26,6 @@
 
 namespace clausius::cuda {
 namespace {
-
-// What NVIDIA advises for sm_90. Products run one after the other on one stream, so one does for all.
-constexpr std::int64_t kWorkspaceBytes = std::int64_t{32} << 20;
 
 struct Library {
   cublasLtHandle_t handle = nullptr;
@@ -119,7 +117,7 @@ std::optional<Plan> make_plan(cublasLtHandle_t handle, const Key& key) {
   cublasLtMatmulPreferenceOpaque_t preference{};
   CLS_CUBLAS_CHECK(cublasLtMatmulPreferenceInit(&preference));
   set(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES,
-      static_cast<std::uint64_t>(kWorkspaceBytes));
+      static_cast<std::uint64_t>(kGemmWorkspaceBytes));
   // Partial sums of a long K stay f32 and are added in a step of their own, in order.
   set(preference, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK,
       static_cast<std::uint32_t>(CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE));
@@ -149,7 +147,7 @@ Library& library_of(Device device) {
   static auto& libraries = *new std::map<int, Library>;
   Library& library = libraries[device.index];
   if (library.handle == nullptr) {
-    library.workspace = Tensor::empty({kWorkspaceBytes}, Dtype::kU8, device);
+    library.workspace = Tensor::empty({kGemmWorkspaceBytes}, Dtype::kU8, device);
     CLS_CUBLAS_CHECK(cublasLtCreate(&library.handle));
   }
   return library;
@@ -182,7 +180,7 @@ bool run_gemm(
   }
   CLS_CUBLAS_CHECK(cublasLtMatmul(library.handle, &p.product, &alpha, data.b, &p.b, data.a, &p.a,
                                   &beta, data.c, &p.c, data.out, &p.out, &p.algorithm,
-                                  library.workspace.raw(), kWorkspaceBytes, compute_stream()));
+                                  library.workspace.raw(), kGemmWorkspaceBytes, compute_stream()));
   return true;
 }
 

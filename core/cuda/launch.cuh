@@ -17,9 +17,11 @@ struct LaunchConfig {
   dim3 grid;
   dim3 block;
   std::size_t shared_bytes = 0;
+  /// nullptr: the compute stream.
+  cudaStream_t stream = nullptr;
 };
 
-/// kernel<<<config>>>(arguments...) on the device's compute stream. Errors: DeviceError when the launch is refused.
+/// kernel<<<config>>>(arguments...) on the stream it names. Errors: DeviceError when the launch is refused.
 template <class... Parameters, class... Arguments>
 void launch(void (*kernel)(Parameters...), const LaunchConfig& config, Arguments&&... arguments) {
 #ifdef CLS_CUDA_EMULATION
@@ -32,7 +34,8 @@ void launch(void (*kernel)(Parameters...), const LaunchConfig& config, Arguments
                                         cudaFuncAttributeMaxDynamicSharedMemorySize,
                                         narrow<int>(config.shared_bytes)));
   }
-  kernel<<<config.grid, config.block, config.shared_bytes, compute_stream()>>>(
+  const cudaStream_t stream = config.stream != nullptr ? config.stream : compute_stream();
+  kernel<<<config.grid, config.block, config.shared_bytes, stream>>>(
       static_cast<Parameters>(arguments)...);
   CLS_CUDA_CHECK(cudaGetLastError());
 #endif

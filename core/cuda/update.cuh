@@ -105,18 +105,13 @@ static __global__ void __launch_bounds__(1024)
   }
 }
 
-/// The sum of f64 values on a device, which the caller waits for.
-[[nodiscard]] inline double ordered_sum(const Tensor& partial) {
-  if (partial.numel() == 0) {
-    return 0.0;
-  }
-  Tensor sum = Tensor::empty({}, Dtype::kF64, partial.device());
+/// sum = the sum of f64 values, both on the device.
+inline void ordered_sum(const Tensor& partial, Tensor& sum) {
   const std::int64_t threads =
-      std::min<std::int64_t>(1024, round_up<std::int64_t>(partial.numel(), kWarp));
+      std::clamp<std::int64_t>(round_up<std::int64_t>(partial.numel(), kWarp), kWarp, 1024);
   launch(ordered_sum_kernel,
          LaunchConfig{.grid = dim3(1), .block = dim3(narrow<unsigned>(threads))}, partial.numel(),
          partial.data<double>(), sum.data<double>());
-  return sum.item();
 }
 
 }  // namespace clausius::cuda

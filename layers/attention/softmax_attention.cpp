@@ -126,9 +126,13 @@ class SoftmaxAttention final : public SequenceMixer {
     }
     const HeadProjections heads = project(x_BTM, context);
     ops::AttentionOptions options = attention_options(context);
-    options.mask.cu_seqlens = context.cu_seqlens;
     if (config_.kernel.engine == Engine::kCudnn) {
       options.engine = ops::AttentionEngine::kCudnn;
+      options.mask.cu_seqlens = context.cu_seqlens;  // which it refuses
+    } else if (context.document_begin_BT.defined()) {
+      options.mask.documents = {context.document_begin_BT, context.document_end_BT};
+    } else {
+      options.mask.cu_seqlens = context.cu_seqlens;
     }
     return finish(attend(heads.q_BTHD, heads.k_BTGD, heads.v_BTGD, options, context));
   }
@@ -198,7 +202,8 @@ class SoftmaxAttention final : public SequenceMixer {
       context.telemetry->add({.layer = context.layer,
                               .entropy_BHT = result.entropy_BHT,
                               .outcomes_BT = ops::attention_visible_counts(
-                                  options.mask, q_BTHD.size(0), q_BTHD.size(1), k_BSGD.size(1)),
+                                  options.mask, q_BTHD.size(0), q_BTHD.size(1), k_BSGD.size(1),
+                                  q_BTHD.value().device()),
                               .max_logit_BH = result.max_logit_BH});
     }
     return result.y_BTHE;

@@ -41,7 +41,7 @@ DecoderLm::DecoderLm(const DecoderLmConfig& config, const ModelContext& context)
       &init.child("embedding").weight("weight", Role::kEmbedding, {vocab_size_, config.model_dim});
   build_layers(config, context, init);
   build_ends(config, context, init);
-  store_.allocate();
+  store_.allocate(context.parameter_shares);
 }
 
 void DecoderLm::build_layers(const DecoderLmConfig& config,
@@ -117,6 +117,8 @@ SequenceContext DecoderLm::context_of(const Batch& batch, const ForwardOptions& 
   return {.phase = options.phase,
           .positions_BT = batch.positions_BT,
           .cu_seqlens = batch.cu_seqlens,
+          .document_begin_BT = batch.document_begin_BT,
+          .document_end_BT = batch.document_end_BT,
           .sample_ids_B = batch.sample_ids_B,
           .seed = options.seed,
           .step = options.step,

@@ -99,6 +99,8 @@ struct ModelContext {
   Dtype compute = Dtype::kF32;
   Dtype master = Dtype::kF32;
   Device device = kCpu;
+  /// Ranks that share the flat parameter buffers evenly (ZeRO-1).
+  std::int64_t parameter_shares = 1;
 };
 
 /// What a recipe can be checked against before a model is made. Configs say it: `ModelFacts facts(const ModelContext&) const`.

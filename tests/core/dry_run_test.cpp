@@ -76,6 +76,36 @@ TEST(DryRun, TensorsMayOutliveIt) {
   EXPECT_EQ(allocator(kCpu).stats().cached_bytes, cached);
 }
 
+// Whether or not this machine has one.
+TEST(DryRun, DevicesNeedNotExist) {
+  const std::size_t host = allocator(kCpu).stats().used_bytes;
+  Tensor kept;
+  {
+    const DryRun dry;
+    Allocator& memory = allocator(kCuda);
+    memory.trim();
+    const std::size_t used = memory.stats().used_bytes;
+    const Tensor ids = Tensor::full({4}, 7, Dtype::kI32).to(kCuda);
+    EXPECT_EQ(ids.device(), kCuda);
+    EXPECT_EQ(ids.to(kCpu).data<std::int32_t>()[3], 7);
+    kept = Tensor::zeros({kTerabyte / 4}, Dtype::kF32, kCuda);
+    (void)ops::add(kept, kept);
+    // One sum's memory is kept for the next.
+    const std::size_t sum = static_cast<std::size_t>(kTerabyte);
+    EXPECT_EQ(memory.stats().used_bytes, used + sum + 64);
+    EXPECT_EQ(memory.stats().cached_bytes, sum);
+    (void)ops::add(kept, kept);
+    EXPECT_EQ(memory.stats().cached_bytes, sum);
+    EXPECT_GE(memory.stats().peak_bytes, used + 2 * sum);
+    memory.trim();
+    EXPECT_EQ(memory.stats().cached_bytes, 0U);
+  }
+  kept = Tensor();
+  const DryRun dry;
+  EXPECT_EQ(allocator(kCuda).stats().used_bytes, 0U);
+  EXPECT_EQ(allocator(kCpu).stats().used_bytes, host);
+}
+
 TEST(AllocatorLimit, IsAnErrorThatNamesIt) {
   Allocator& memory = allocator(kCpu);
   memory.trim();

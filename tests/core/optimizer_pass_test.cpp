@@ -83,9 +83,9 @@ TEST(Adamw, EqualsReference) {
       Buffers got = buffers(Dtype::kF32);
       Tensor none;
       const double want_change =
-          ops::adamw(want.gradient, want.first, want.second, want.master, none, ranges(), step);
+          ops::adamw(want.gradient, want.first, want.second, want.master, none, ranges(), step).item();
       const double change =
-          ops::adamw(got.gradient, got.first, got.second, got.master, got.compute, ranges(), step);
+          ops::adamw(got.gradient, got.first, got.second, got.master, got.compute, ranges(), step).item();
       EXPECT_NEAR(change, want_change, 1e-4 * want_change);
       expect_equal_buffers(got, want);
       expect_compute_copy(got);
@@ -114,7 +114,7 @@ TEST(Adamw, BitsDoNotDependOnThreadsOrRangeBorders) {
   for (const int count : {1, 3}) {
     set_num_threads(count);
     Buffers b = buffers(Dtype::kF32);
-    changes.push_back(ops::adamw(b.gradient, b.first, b.second, b.master, b.compute, ranges(), {}));
+    changes.push_back(ops::adamw(b.gradient, b.first, b.second, b.master, b.compute, ranges(), {}).item());
     runs.push_back(b);
   }
   set_num_threads(threads);
@@ -141,9 +141,9 @@ TEST(Sgd, EqualsReference) {
       Tensor none;
       Tensor& velocity = momentum == 0.0 ? none : got.first;
       const double want_change =
-          ops::sgd(want.gradient, want.first, want.master, none, ranges(), step);
+          ops::sgd(want.gradient, want.first, want.master, none, ranges(), step).item();
       const double change =
-          ops::sgd(got.gradient, velocity, got.master, got.compute, ranges(), step);
+          ops::sgd(got.gradient, velocity, got.master, got.compute, ranges(), step).item();
       EXPECT_NEAR(change, want_change, 1e-4 * want_change);
       expect_equal_buffers(got, want);
       expect_compute_copy(got);
@@ -170,9 +170,8 @@ TEST(SumOfSquares, EqualsReferenceInEveryType) {
       want += value * value;
     }
     for (const Dtype dtype : {Dtype::kF64, Dtype::kF32, Dtype::kBf16}) {
-      const ops::SquareSum got = ops::sum_of_squares(x.to(dtype));
-      EXPECT_NEAR(got.value, want, 1e-12 * want) << size << ' ' << dtype;
-      EXPECT_TRUE(got.finite);
+      const double got = ops::sum_of_squares(x.to(dtype)).item();
+      EXPECT_NEAR(got, want, 1e-12 * want) << size << ' ' << dtype;
     }
   }
 }
@@ -182,9 +181,9 @@ TEST(SumOfSquares, SeesEveryNonFiniteElement) {
     for (const float bad :
          {std::numeric_limits<float>::quiet_NaN(), -std::numeric_limits<float>::infinity()}) {
       Tensor x = Tensor::full({100000}, 1e30, Dtype::kF32);
-      EXPECT_TRUE(ops::sum_of_squares(x).finite);
+      EXPECT_TRUE(std::isfinite(ops::sum_of_squares(x).item()));
       x.span<float>()[position] = bad;
-      EXPECT_FALSE(ops::sum_of_squares(x).finite);
+      EXPECT_FALSE(std::isfinite(ops::sum_of_squares(x).item()));
     }
   }
 }
@@ -193,9 +192,9 @@ TEST(SumOfSquares, BitsDoNotDependOnThreads) {
   const Tensor x = test::random_normal({100003}, "x").to(Dtype::kF32);
   const int threads = num_threads();
   set_num_threads(1);
-  const double one = ops::sum_of_squares(x).value;
+  const double one = ops::sum_of_squares(x).item();
   set_num_threads(3);
-  const double three = ops::sum_of_squares(x).value;
+  const double three = ops::sum_of_squares(x).item();
   set_num_threads(threads);
   EXPECT_EQ(one, three);
 }
@@ -241,9 +240,9 @@ TEST_F(CudaOptimizerPasses, AdamwEqualsCpu) {
       Buffers want = buffers(Dtype::kF32);
       Buffers there = on(kCuda, buffers(Dtype::kF32));
       const double want_change = ops::adamw(want.gradient, want.first, want.second, want.master,
-                                            want.compute, parts, step);
+                                            want.compute, parts, step).item();
       const double change = ops::adamw(there.gradient, there.first, there.second, there.master,
-                                       there.compute, parts, step);
+                                       there.compute, parts, step).item();
       const Buffers got = on(kCpu, there);
       EXPECT_NEAR(change, want_change, 1e-5 * want_change);
       expect_equal_buffers(got, want);
@@ -262,9 +261,9 @@ TEST_F(CudaOptimizerPasses, SgdEqualsCpu) {
       Tensor none;
       Tensor& velocity = momentum == 0.0 ? none : there.first;
       const double want_change =
-          ops::sgd(want.gradient, want.first, want.master, want.compute, many_ranges(), step);
+          ops::sgd(want.gradient, want.first, want.master, want.compute, many_ranges(), step).item();
       const double change =
-          ops::sgd(there.gradient, velocity, there.master, there.compute, many_ranges(), step);
+          ops::sgd(there.gradient, velocity, there.master, there.compute, many_ranges(), step).item();
       const Buffers got = on(kCpu, there);
       EXPECT_NEAR(change, want_change, 1e-5 * want_change);
       expect_equal_buffers(got, want);
@@ -281,7 +280,7 @@ TEST_F(CudaOptimizerPasses, BitsDoNotDependOnRangeBorders) {
   Buffers shards = on(kCuda, buffers(Dtype::kF32));
   Tensor none;
   const auto step = [&](Buffers& b, const std::vector<UpdateRange>& parts) {
-    return ops::adamw(b.gradient, b.first, b.second, b.master, none, parts, {});
+    return ops::adamw(b.gradient, b.first, b.second, b.master, none, parts, {}).item();
   };
   EXPECT_EQ(step(whole, one), step(again, one));
   (void)step(shards, two);
@@ -295,16 +294,15 @@ TEST_F(CudaOptimizerPasses, SumOfSquaresEqualsCpu) {
     const Tensor x = test::random_normal({size}, "x").to(Dtype::kBf16);
     for (const Dtype dtype : {Dtype::kF32, Dtype::kBf16}) {
       const Tensor there = x.to(dtype).to(kCuda);
-      const ops::SquareSum got = ops::sum_of_squares(there);
-      const ops::SquareSum want = ops::sum_of_squares(x.to(dtype));
-      EXPECT_NEAR(got.value, want.value, 1e-12 * want.value) << size << ' ' << dtype;
-      EXPECT_TRUE(got.finite);
-      EXPECT_EQ(got.value, ops::sum_of_squares(there).value);
+      const double got = ops::sum_of_squares(there).item();
+      const double want = ops::sum_of_squares(x.to(dtype)).item();
+      EXPECT_NEAR(got, want, 1e-12 * want) << size << ' ' << dtype;
+      EXPECT_EQ(got, ops::sum_of_squares(there).item());
     }
   }
   Tensor bad = Tensor::full({100000}, 1e30, Dtype::kF32);
   bad.span<float>()[99999] = std::numeric_limits<float>::quiet_NaN();
-  EXPECT_FALSE(ops::sum_of_squares(bad.to(kCuda)).finite);
+  EXPECT_FALSE(std::isfinite(ops::sum_of_squares(bad.to(kCuda)).item()));
 }
 
 }  // namespace

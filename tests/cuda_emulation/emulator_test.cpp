@@ -7,6 +7,7 @@
 
 #include "core/cuda/launch.cuh"
 #include "core/cuda/warp.cuh"
+#include "core/tensor.h"
 
 namespace clausius::cuda {
 namespace {
@@ -105,6 +106,34 @@ TEST(Emulator, DivergentBarriersAreErrors) {
               }),
               testing::HasSubstr("thread 0 at a warp operation"));
 }
+
+#if defined(__SANITIZE_ADDRESS__)
+__global__ void global_write_kernel(float* out, int at) {
+  out[at] = 1.0F;
+}
+__global__ void static_shared_kernel(float* out, int at) {
+  __shared__ float values[8];
+  values[at] = 1.0F;
+  out[0] = values[0];
+}
+__global__ void dynamic_shared_kernel(int at) {
+  CLS_DYNAMIC_SHARED(float, values);
+  values[at] = 1.0F;
+}
+
+// Under the sanitizers a kernel that leaves its memory by one element ends the process, as compute-sanitizer would have it.
+TEST(Emulator, MemoryErrorsOfKernelsAreSeen) {
+  const Tensor out = Tensor::zeros({7}, Dtype::kF32, kCuda);
+  auto* const data = reinterpret_cast<float*>(out.raw());
+  const LaunchConfig one{.grid = dim3(1), .block = dim3(1), .shared_bytes = 32};
+  launch(global_write_kernel, one, data, 6);
+  launch(static_shared_kernel, one, data, 7);
+  launch(dynamic_shared_kernel, one, 7);
+  EXPECT_DEATH(launch(global_write_kernel, one, data, 7), "heap-buffer-overflow");
+  EXPECT_DEATH(launch(static_shared_kernel, one, data, 8), "overflow|out of bounds");
+  EXPECT_DEATH(launch(dynamic_shared_kernel, one, 8), "heap-buffer-overflow");
+}
+#endif
 
 }  // namespace
 }  // namespace clausius::cuda

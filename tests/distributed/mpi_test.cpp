@@ -9,35 +9,20 @@
 #include <gtest/gtest.h>
 
 #include "core/error.h"
-#include "tests/support/process.h"
+#include "tests/distributed/run_mpi.h"
+#include "tests/support/paths.h"
 
 namespace clausius {
 namespace {
 
 using namespace std::chrono_literals;
 using test::Environment;
+using test::mpi_environment;
 using test::ProcessResult;
+using test::run_mpi;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
-
-// Root and more ranks than cores are allowed; leaks inside the MPI library are not ours.
-const Environment& mpi_environment() {
-  static const Environment environment{{"OMPI_ALLOW_RUN_AS_ROOT", "1"},
-                                       {"OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1"},
-                                       {"OMPI_MCA_rmaps_base_oversubscribe", "1"},
-                                       {"ASAN_OPTIONS", "detect_leaks=0"}};
-  return environment;
-}
-
-ProcessResult run_mpi(int ranks,
-                      const std::string& mode,
-                      const std::vector<std::string>& mpirun_arguments = {}) {
-  std::vector<std::string> command{CLS_MPIEXEC, "-n", std::to_string(ranks)};
-  command.insert(command.end(), mpirun_arguments.begin(), mpirun_arguments.end());
-  command.insert(command.end(), {CLS_RANKS_PROGRAM, mode});
-  return test::run_process(command, mpi_environment(), 120s);
-}
 
 int count(const std::string& text, const std::string& part) {
   int found = 0;
@@ -49,7 +34,7 @@ int count(const std::string& text, const std::string& part) {
 
 TEST(Mpi, CollectivesMatchTheirDefinition) {
   for (const int ranks : {2, 3}) {
-    const ProcessResult result = run_mpi(ranks, "collectives");
+    const ProcessResult result = run_mpi(test::ranks_program(), ranks, "collectives");
     EXPECT_EQ(result.exit_code, 0) << result.output;
   }
 }
@@ -61,14 +46,16 @@ std::string bits_of(const ProcessResult& result) {
 }
 
 TEST(Mpi, BitsDoNotDependOnTheTransport) {
-  const std::string shared_memory = bits_of(run_mpi(3, "bits", {"--mca", "btl", "vader,self"}));
-  const std::string sockets = bits_of(run_mpi(3, "bits", {"--mca", "btl", "tcp,self"}));
+  const std::string shared_memory =
+      bits_of(run_mpi(test::ranks_program(), 3, "bits", {"--mca", "btl", "vader,self"}));
+  const std::string sockets =
+      bits_of(run_mpi(test::ranks_program(), 3, "bits", {"--mca", "btl", "tcp,self"}));
   EXPECT_EQ(shared_memory.size(), 37U) << shared_memory;
   EXPECT_EQ(shared_memory, sockets);
 }
 
 TEST(Mpi, LayoutComesFromMpiAndCoresFromTheMask) {
-  const ProcessResult bound = run_mpi(2, "layout", {"--bind-to", "core"});
+  const ProcessResult bound = run_mpi(test::ranks_program(), 2, "layout", {"--bind-to", "core"});
   EXPECT_EQ(bound.exit_code, 0);
   if (count(bound.output, "binds") == 0) {  // machines without binding rights say so
     EXPECT_THAT(bound.output, AllOf(HasSubstr("rank 0 of 2, local 0 of 2, cores 1, MPI, Open MPI"),
@@ -77,40 +64,40 @@ TEST(Mpi, LayoutComesFromMpiAndCoresFromTheMask) {
 }
 
 TEST(Mpi, ErrorOnOneRankEndsAllWithItsCode) {
-  const ProcessResult result = run_mpi(3, "fail");
+  const ProcessResult result = run_mpi(test::ranks_program(), 3, "fail");
   EXPECT_EQ(result.exit_code, static_cast<int>(ExitCode::kData)) << result.output;
   EXPECT_EQ(count(result.output, "rank 1: shard 7 is damaged\n"), 1) << result.output;
   EXPECT_FALSE(result.timed_out);
 }
 
 TEST(Mpi, LostRankEndsAll) {
-  const ProcessResult left = run_mpi(2, "leave");
+  const ProcessResult left = run_mpi(test::ranks_program(), 2, "leave");
   EXPECT_EQ(left.exit_code, 7) << left.output;
-  const ProcessResult killed = run_mpi(2, "kill");
+  const ProcessResult killed = run_mpi(test::ranks_program(), 2, "kill");
   EXPECT_EQ(killed.exit_code, 137) << killed.output;
 }
 
 TEST(Mpi, WatchdogNamesRankAndCollective) {
-  const ProcessResult result = run_mpi(2, "stay_away");
+  const ProcessResult result = run_mpi(test::ranks_program(), 2, "stay_away");
   EXPECT_EQ(result.exit_code, static_cast<int>(ExitCode::kCommunication)) << result.output;
   EXPECT_THAT(result.output, HasSubstr("rank 0: all_reduce 'bucket 4' has not finished for 2 s"));
   EXPECT_FALSE(result.timed_out);
 }
 
 TEST(Mpi, MismatchIsACommunicationFailure) {
-  const ProcessResult result = run_mpi(2, "mismatch");
+  const ProcessResult result = run_mpi(test::ranks_program(), 2, "mismatch");
   EXPECT_EQ(result.exit_code, static_cast<int>(ExitCode::kCommunication)) << result.output;
   EXPECT_THAT(result.output, HasSubstr("all_reduce 'mismatch'"));
 }
 
 TEST(Mpi, DivergedRankIsNamed) {
-  const ProcessResult result = run_mpi(3, "diverge");
+  const ProcessResult result = run_mpi(test::ranks_program(), 3, "diverge");
   EXPECT_EQ(result.exit_code, static_cast<int>(ExitCode::kCommunication)) << result.output;
   EXPECT_THAT(result.output, HasSubstr("(step 200): rank 1 of 3 differs from rank 0"));
 }
 
 std::vector<std::string> stepping_ranks() {
-  return {CLS_MPIEXEC, "-n", "2", CLS_RANKS_PROGRAM, "steps"};
+  return {test::mpiexec(), "-n", "2", test::ranks_program(), "steps"};
 }
 
 TEST(Signals, Usr1StopsAllRanksAfterTheSameStep) {
@@ -136,17 +123,17 @@ TEST(Signals, TermUnderMpirunLeavesSeconds) {
 }
 
 TEST(Signals, TermToASingleProcessIsGraceful) {
-  test::Process process({CLS_RANKS_PROGRAM, "steps"});
+  test::Process process({test::ranks_program(), "steps"});
   ASSERT_TRUE(process.wait_for_output("stepping\n", 60s));
   process.send(SIGTERM);
   EXPECT_EQ(process.wait(60s).exit_code, static_cast<int>(ExitCode::kStoppedBySignal));
 }
 
 TEST(Launch, SingleProcessLeavesMpiAlone) {
-  const ProcessResult plain = test::run_process({CLS_RANKS_PROGRAM, "single"});
+  const ProcessResult plain = test::run_process({test::ranks_program(), "single"});
   EXPECT_EQ(plain.exit_code, 0) << plain.output;
   EXPECT_THAT(plain.output, HasSubstr("single process, MPI untouched"));
-  const ProcessResult one_rank = run_mpi(1, "single");
+  const ProcessResult one_rank = run_mpi(test::ranks_program(), 1, "single");
   EXPECT_EQ(one_rank.exit_code, 0) << one_rank.output;
   EXPECT_THAT(one_rank.output, HasSubstr("MPI untouched"));
 }
@@ -161,13 +148,13 @@ TEST(Launch, ForeignLaunchersAreRefused) {
   for (const Environment& launcher : launchers) {
     Environment environment = mpi_environment();
     environment.insert(launcher.begin(), launcher.end());
-    const ProcessResult result = test::run_process({CLS_RANKS_PROGRAM, "single"}, environment);
+    const ProcessResult result = test::run_process({test::ranks_program(), "single"}, environment);
     EXPECT_EQ(result.exit_code, static_cast<int>(ExitCode::kCommunication)) << result.output;
     EXPECT_THAT(result.output,
                 HasSubstr("started 2 ranks, but MPI sees 1: each would train alone"));
   }
   const ProcessResult torchrun = test::run_process(
-      {CLS_RANKS_PROGRAM, "single"}, {{"TORCHELASTIC_RUN_ID", "x"}, {"WORLD_SIZE", "2"}});
+      {test::ranks_program(), "single"}, {{"TORCHELASTIC_RUN_ID", "x"}, {"WORLD_SIZE", "2"}});
   EXPECT_EQ(torchrun.exit_code, static_cast<int>(ExitCode::kCommunication));
   EXPECT_THAT(torchrun.output, HasSubstr("start with `mpirun -n N clausius"));
 }

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // What each rank runs in the tests of this folder: `ranks MODE [argument ...]`, started by mpirun.
 #include <chrono>
+#include <cmath>
 #include <csignal>
 #include <cstdlib>
 #include <functional>
 #include <iostream>
 #include <map>
+#include <optional>
 #include <string>
 #include <thread>
 #include <unistd.h>
@@ -14,10 +16,17 @@
 #include <mpi.h>
 
 #include "core/comm/communicator.h"
+#include "core/device_backend.h"
 #include "core/error.h"
 #include "core/io/hash.h"
+#include "optim/optimizer.h"
 #include "tests/core/comm/collective_checks.h"
+#include "tests/support/toy_parameters.h"
+#include "tests/train/tiny_model.h"
+#include "train/buckets.h"
 #include "train/signals.h"
+#include "train/train_step.h"
+#include "train/training_state.h"
 
 namespace clausius {
 namespace {
@@ -32,11 +41,15 @@ Tensor ones() {
   return Tensor::full({100000}, 1.0, Dtype::kF32);
 }
 
+std::unique_ptr<Communicator> communicator_on(Device device, const CommunicatorOptions& options) {
+  return connect_device(make_communicator(options), device, options);
+}
+
 // MPI is the test's here, so that one process can use communicators of many options.
-int check_collectives() {
+int check_collectives(Device device) {
   int level = 0;
   MPI_Init_thread(nullptr, nullptr, MPI_THREAD_SERIALIZED, &level);
-  const std::vector<CollectiveCase> cases{
+  std::vector<CollectiveCase> cases{
       {.n = 0},
       {.n = 1},
       {.n = 1000},
@@ -45,18 +58,103 @@ int check_collectives() {
       {.n = 701, .segment_bytes = 64, .overlap = Overlap::kThread},
       {.n = 1 << 16, .order = ReductionOrder::kTree, .overlap = Overlap::kThread},
   };
-  for (const CollectiveCase& c : cases) {
+  for (CollectiveCase& c : cases) {
+    c.device = device;
     {
-      const auto communicator = make_communicator(test::options_of(c));
+      const auto communicator = communicator_on(device, test::options_of(c));
       EXPECT_EQ(communicator->overlap(), c.overlap);
       test::check_all_reduce(*communicator, c);
       test::check_scatter_and_gather(*communicator, c);
       test::check_broadcast(*communicator, c);
     }
-    const auto communicator = make_communicator(test::options_of(c, Dtype::kBf16));
+    const auto communicator = communicator_on(device, test::options_of(c, Dtype::kBf16));
     test::check_bf16_wire(*communicator, c);
   }
   MPI_Finalize();
+  return ::testing::Test::HasFailure() ? 1 : 0;
+}
+
+// What NCCL adds by itself: any order, the same bits on every rank and in every run.
+int check_any_order() {
+  const auto communicator = communicator_on(kCuda, {.order = ReductionOrder::kAny});
+  const auto sum = [&] {
+    Tensor values = test::contribution(communicator->rank(), 50003).to(kCuda);
+    communicator->all_reduce_async(values, "any").wait();
+    return values.to(kCpu);
+  };
+  const Tensor first = sum();
+  EXPECT_TRUE(test::same_bits(first, sum()));
+  Tensor ordered = test::contribution(communicator->rank(), 50003);
+  communicator->all_reduce(ordered, ReduceOp::kSum, "rank order");
+  for (std::int64_t i = 0; i < ordered.numel(); ++i) {
+    const float want = ordered.data<float>()[i];
+    EXPECT_NEAR(first.data<float>()[i], want, 1e-5 * (std::abs(want) + 100.0)) << i;
+  }
+  const std::string hash = xxh3_128(std::span(first.raw(), first.bytes())).hex();
+  EXPECT_EQ(communicator->broadcast_text(hash), hash);
+  return ::testing::Test::HasFailure() ? 1 : 0;
+}
+
+struct Trained {
+  std::vector<double> losses;
+  std::vector<double> update_norms;
+  Tensor master;
+  Tensor moments;  // rank 0
+};
+
+// Six steps of the tiny model on the same rows, three a rank.
+Trained train(Communicator& communicator, Device device, bool shared, std::optional<double> clip) {
+  const int shares = shared ? communicator.size() : 1;
+  const auto model = test::make_tiny_model(Dtype::kF32, device, shares);
+  ParameterStore& parameters = model->parameters();
+  const std::vector<FlatRange> buckets = make_buckets(parameters, 1024, shares);
+  if (shared) {
+    parameters.set_owned(shares_of(buckets, communicator.rank(), shares));
+  }
+  const auto optimizer = test::choice_of<Optimizer>("{kind: adamw, lr: 0.01}").make(parameters);
+  GradientReducer reducer(parameters, communicator, buckets, shared);
+  TrainStep step(*model, *optimizer, reducer, communicator, {.clip_norm = clip});
+  EntropyTotals entropy(model->heads_per_layer(), device);
+  Trained trained;
+  for (int number = 1; number <= 6; ++number) {
+    LoadedStep data;
+    const std::int64_t first = communicator.rank() * 3;
+    for (const std::int64_t rows : {2, 1}) {
+      data.micro_batches.push_back(test::tiny_batch(first + (rows == 1 ? 2 : 0), rows));
+      data.weight += data.micro_batches.back().weight;
+    }
+    const StepOutcome outcome = step.run(data, number, 0.01, entropy);
+    trained.losses.push_back(outcome.loss);
+    trained.update_norms.push_back(outcome.update_norm);
+  }
+  trained.master = parameters.master().to(kCpu);
+  const auto states = whole_state(*optimizer, parameters, communicator, reducer);
+  trained.moments = states.empty() ? Tensor() : states[1].values.to(kCpu);
+  return trained;
+}
+
+// ZeRO-1 is a layout, not a method: without clipping not a bit differs.
+int check_zero(Device device) {
+  const auto communicator = communicator_on(device, {});
+  const Trained whole = train(*communicator, device, false, std::nullopt);
+  const Trained shares = train(*communicator, device, true, std::nullopt);
+  EXPECT_EQ(whole.losses, shares.losses);
+  EXPECT_LT(whole.losses.back(), whole.losses.front());
+  const auto same_start = [](const Tensor& a, const Tensor& b) {  // one has longer padding
+    const std::int64_t n = std::min(a.numel(), b.numel());
+    return test::same_bits(a.slice(0, 0, n), b.slice(0, 0, n));
+  };
+  EXPECT_TRUE(same_start(whole.master, shares.master));
+  if (communicator->rank() == 0) {
+    EXPECT_TRUE(same_start(whole.moments, shares.moments));
+  }
+  const Trained clipped = train(*communicator, device, false, 0.1);
+  const Trained clipped_shares = train(*communicator, device, true, 0.1);
+  for (std::size_t i = 0; i < clipped.losses.size(); ++i) {
+    EXPECT_NEAR(clipped.losses[i], clipped_shares.losses[i], 1e-6);
+    EXPECT_NEAR(clipped.update_norms[i], clipped_shares.update_norms[i],
+                1e-5 * clipped.update_norms[i]);
+  }
   return ::testing::Test::HasFailure() ? 1 : 0;
 }
 
@@ -133,6 +231,17 @@ int stay_away() {
   return 0;
 }
 
+int gpu_stay_away() {
+  const auto communicator = communicator_on(kCuda, {.timeout_s = 2});
+  if (communicator->rank() == 1) {
+    sleep_seconds(1000);
+  }
+  Tensor values = ones().to(kCuda);
+  communicator->all_reduce_async(values, "bucket 4").wait();
+  require_backend(kCuda).synchronize(0);
+  return 0;
+}
+
 // Ranks disagree on a size, which MPI notices on one side: a larger message than the receiver wants.
 int mismatch() {
   const auto communicator = make_communicator({.timeout_s = 20});
@@ -181,7 +290,12 @@ int single() {
 
 int run(const std::string& mode) {
   static const std::map<std::string, std::function<int()>> kModes{
-      {"collectives", check_collectives},
+      {"collectives", [] { return check_collectives(kCpu); }},
+      {"gpu_collectives", [] { return check_collectives(kCuda); }},
+      {"gpu_any_order", check_any_order},
+      {"zero", [] { return check_zero(kCpu); }},
+      {"gpu_zero", [] { return check_zero(kCuda); }},
+      {"gpu_stay_away", gpu_stay_away},
       {"bits", print_bits},
       {"layout", print_layout},
       {"fail", fail_on_one_rank},

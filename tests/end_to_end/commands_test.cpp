@@ -21,6 +21,7 @@ namespace {
 
 using test::ProcessResult;
 using test::TrainingRun;
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
@@ -196,6 +197,13 @@ TEST(Commands, PlanForetells) {
   EXPECT_GT(plan.at("peak_flops").number(), 0.0);
   EXPECT_THAT(clausius_program({"plan", "tiny_cpu"}).output, HasSubstr("fits: "));
   EXPECT_EQ(clausius_program({"plan", "tiny_cpu", "-n", "0"}).exit_code, 2);
+  // A device that this machine need not have.
+  const Json there =
+      json_of({"plan", "gpt2_124m", "precision=bf16", "--machine", "h100", "--json"});
+  EXPECT_EQ(there.at("device").text(), "cuda:0");
+  EXPECT_EQ(there.at("peak_flops").number(), 989e12);
+  EXPECT_GT(there.at("memory_bytes").at("none").at("workspace").integer(), 0);
+  EXPECT_EQ(clausius_program({"plan", "tiny_cpu", "--machine", "abacus"}).exit_code, 2);
   EXPECT_EQ(clausius_program({"plan", "tiny_cpu", "model.layers=x"}).exit_code, 2);
 }
 
@@ -227,13 +235,14 @@ TEST(Commands, DoctorKnowsTheMachine) {
 }
 
 TEST(Commands, BenchPutsCeilingsBeside) {
-  const Json micro = json_of({"bench", "rms_norm", "--threads", "1", "--json"});
+  const Json micro = json_of({"bench", "rms_norm", "--device", "cpu", "--threads", "1", "--json"});
   EXPECT_EQ(micro.at("benchmarks").array().size(), 4U);  // forward, backward; f32, bf16
   EXPECT_TRUE(micro.at("steps").array().empty());
   EXPECT_GT(micro.at("ceilings").at("onednn_f32_flops").number(), 0.0);
   EXPECT_GT(micro.at("benchmarks").array()[0].at("fraction_of_ceiling").number(), 0.0);
-  const Json steps = json_of({"bench", "step", "precision=f32", "--recipe", "tiny_cpu", "--rows",
-                              "2", "--steps", "1", "--threads", "1", "--json"});
+  const Json steps =
+      json_of({"bench", "step", "--device", "cpu", "precision=f32", "--recipe", "tiny_cpu",
+               "--rows", "2", "--steps", "1", "--threads", "1", "--json"});
   EXPECT_TRUE(steps.at("benchmarks").array().empty());
   ASSERT_EQ(steps.at("steps").array().size(), 1U);
   const Json& step = steps.at("steps").array()[0];
@@ -241,9 +250,12 @@ TEST(Commands, BenchPutsCeilingsBeside) {
   EXPECT_NEAR(step.at("tokens_per_second").number() * step.at("step_ms").number(), 128e3, 1.0);
   EXPECT_NEAR(step.at("loss").number(), 5.55, 0.2);  // ln 256 tokens, evenly drawn
   EXPECT_EQ(clausius_program({"bench", "no_such_benchmark"}).exit_code, 2);
+  const std::string names = clausius_program({"bench", "adamw+f32,step", "--list"}).output;
+  EXPECT_THAT(names, StartsWith("adamw/"));
+  EXPECT_THAT(names, EndsWith("/f32\nstep\n"));
 }
 
-#ifdef CLS_MPIEXEC
+#ifdef CLAUSIUS_HAS_MPI
 
 TEST(CommandsRanks, EvalAndDoctorRunOnTwo) {
   const test::Environment environment = {{"OMPI_ALLOW_RUN_AS_ROOT", "1"},
@@ -251,7 +263,7 @@ TEST(CommandsRanks, EvalAndDoctorRunOnTwo) {
                                          {"OMPI_MCA_rmaps_base_oversubscribe", "1"},
                                          {"ASAN_OPTIONS", "detect_leaks=0"}};
   const auto on_two = [&](std::vector<std::string> arguments) {
-    arguments.insert(arguments.begin(), {CLS_MPIEXEC, "-n", "2", test::program()});
+    arguments.insert(arguments.begin(), {test::mpiexec(), "-n", "2", test::program()});
     const ProcessResult result = test::run_process(arguments, environment, kLimit);
     EXPECT_EQ(result.exit_code, 0) << result.output;
     return Json::parse(result.output, arguments[4]);

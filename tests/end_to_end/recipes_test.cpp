@@ -20,7 +20,8 @@ namespace {
 std::vector<std::string> tiny_overrides(const Recipe& recipe) {
   const std::string text = (test::source_dir() / "recipes" / "data" / "tiny.txt").string();
   std::vector<std::string> overrides = {"train.steps=2", "train.batch_tokens=64",
-                                        "schedule.warmup=1", "parallel.threads=1"};
+                                        "schedule.warmup=1", "parallel.threads=1",
+                                        "device=auto"};  // those for a GPU too, on it or not
   if (recipe.data.kind() == "text") {
     overrides.insert(overrides.end(), {"data.train=" + text, "data.context_length=32"});
   } else {
@@ -32,7 +33,7 @@ std::vector<std::string> tiny_overrides(const Recipe& recipe) {
 TEST(RecipesSlow, EachTakesTwoSteps) {
   constexpr std::int64_t kLarge = 50'000'000;
   for (const std::filesystem::path& file : list_recipes(test::source_dir() / "recipes")) {
-    const std::vector<std::string> overrides = tiny_overrides(load_recipe(file));
+    const std::vector<std::string> overrides = tiny_overrides(load_recipe(file, {"device=auto"}));
     const test::TemporaryDirectory directory;
     const std::string run = (directory / "run").string();
     std::vector<std::string> command = {test::program(), "train", file.string(), "--run", run};

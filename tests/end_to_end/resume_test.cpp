@@ -104,18 +104,22 @@ TEST(TrainResume, ChangedDataAreRefused) {
   EXPECT_THAT(run.process().output, HasSubstr("a source has changed since"));
 }
 
-#ifdef CLS_MPIEXEC
+#ifdef CLAUSIUS_HAS_MPI
 TEST(TrainRanks, StopAndResumeEqualNoStop) {
   expect_stop_and_resume_equal_no_stop({}, 2);
+  expect_stop_and_resume_equal_no_stop({"parallel.zero=1"}, 2);
 }
 
-// A checkpoint does not know how many ranks wrote it.
+// A checkpoint does not know how many ranks wrote it, nor which of them kept what.
 TEST(TrainRanks, ResumesOnAnotherNumberOfRanks) {
   const TrainingRun straight(kRecipe);
-  TrainingRun moved(with({"--stop-after", "6"}), 2);
-  moved.again(with({"--resume", "auto"}));
-  ASSERT_EQ(moved.process().exit_code, 0) << moved.process().output;
-  test::expect_same_losses(moved.steps(), straight.steps(), 1e-5, "2 ranks, then 1");
+  for (const char* zero : {"parallel.zero=0", "parallel.zero=1"}) {
+    TrainingRun moved(with({zero, "--stop-after", "4"}), 2);
+    moved.again(with({zero, "--resume", "auto", "--stop-after", "6"}), 3);
+    moved.again(with({"--resume", "auto"}));
+    ASSERT_EQ(moved.process().exit_code, 0) << moved.process().output;
+    test::expect_same_losses(moved.steps(), straight.steps(), 1e-5, "2 ranks, then 3, then 1");
+  }
 }
 #endif
 

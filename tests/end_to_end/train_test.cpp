@@ -156,7 +156,7 @@ TEST(TrainSlow, Bf16LearnsAsF32Does) {
   test::expect_same_losses(bf16, f32, 0x1p-9, "bf16");
 }
 
-#ifdef CLS_MPIEXEC
+#ifdef CLAUSIUS_HAS_MPI
 TEST(TrainRanks, AnyNumberOfRanksGivesTheSameCurve) {
   const std::vector<std::string> overrides = {"train.steps=50", "monitor.every=1"};
   const std::vector<Json> single = TrainingRun(overrides).steps();
@@ -190,6 +190,34 @@ TEST(TrainRanks, GradientsAreReducedDuringBackward) {
   // Three steps of more than three buckets; only the last of a step has to wait for the end of backward.
   EXPECT_GE(buckets, 3 * 4);
   EXPECT_GE(early, buckets - 3);
+}
+
+// Where the optimizer's state lies changes nothing: not a bit of weights and moments without clipping, and with it the norm's last digits.
+TEST(TrainRanks, ZeroOneIsZeroZero) {
+  for (const char* precision : {"f32", "bf16"}) {
+    const std::vector<std::string> overrides = {
+        "train.steps=8", "monitor.every=1", "train.clip_norm=null", "parallel.bucket_bytes=65536",
+        concat("precision=", precision)};
+    std::vector<std::string> shared = overrides;
+    shared.emplace_back("parallel.zero=1");
+    for (const int ranks : {2, 3}) {
+      const TrainingRun whole(overrides, ranks);
+      const TrainingRun shares(shared, ranks);
+      ASSERT_EQ(shares.process().exit_code, 0) << shares.process().output;
+      test::expect_same_losses(shares.steps(), whole.steps(), 0.0, "zero 1");
+      test::expect_same_checkpoint(shares.checkpoint(8), whole.checkpoint(8), "zero 1");
+    }
+  }
+}
+
+TEST(TrainRanks, ZeroOneClipsAsZeroZero) {
+  const std::vector<std::string> overrides = {"train.steps=20", "monitor.every=1",
+                                              "train.clip_norm=0.1"};
+  std::vector<std::string> shared = overrides;
+  shared.emplace_back("parallel.zero=1");
+  const TrainingRun whole(overrides, 2);
+  const TrainingRun shares(shared, 2);
+  test::expect_same_losses(shares.steps(), whole.steps(), 1e-6, "zero 1");
 }
 
 TEST(TrainRanks, EqualRunsLeaveEqualBits) {

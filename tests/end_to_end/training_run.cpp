@@ -18,9 +18,9 @@ namespace {
 constexpr auto kLimit = std::chrono::minutes(4);
 
 std::vector<std::string> launcher_of(int ranks) {
-#ifdef CLS_MPIEXEC
+#ifdef CLAUSIUS_HAS_MPI
   if (ranks > 0) {
-    return {CLS_MPIEXEC, "-n", std::to_string(ranks)};
+    return {test::mpiexec(), "-n", std::to_string(ranks)};
   }
 #endif
   EXPECT_EQ(ranks, 0) << "this build has no MPI";

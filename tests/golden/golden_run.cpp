@@ -14,6 +14,7 @@
 #include "core/io/hdf5.h"
 #include "core/random.h"
 #include "tests/support/paths.h"
+#include "train/buckets.h"
 #include "train/gradient_reducer.h"
 #include "train/monitor/attention_entropy.h"
 #include "train/recipe.h"
@@ -120,7 +121,8 @@ void train(Model& model, const Recipe& recipe, const Batch& batch, NamedTensors&
   const std::unique_ptr<Optimizer> optimizer = recipe.optimizer.make(model.parameters());
   const Duration::Run run{.steps = *recipe.train.steps};
   const std::unique_ptr<Schedule> schedule = recipe.schedule.make(run);
-  GradientReducer reducer(model.parameters(), *communicator, 1 << 16);
+  GradientReducer reducer(model.parameters(), *communicator,
+                          make_buckets(model.parameters(), 1 << 16, 1), /*shared=*/false);
   TrainStep step(model, *optimizer, reducer, *communicator, {.clip_norm = recipe.train.clip_norm});
   const LoadedStep data{
       .samples = batch.samples(), .micro_batches = {batch}, .weight = batch.weight};

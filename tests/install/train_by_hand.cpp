@@ -34,7 +34,7 @@ void train(const cls::Recipe& recipe, cls::Model& model, const cls::SampleSequen
     const cls::ForwardLoss forward =
         model.forward_loss(batch, {.phase = cls::Phase::kTrain, .telemetry = &telemetry});
     tape.backward(forward.loss_sum, cls::Tensor::scalar(1.0 / batch.weight));
-    optimizer->step({.lr = optimizer->peak_lr(), .step = step});
+    (void)optimizer->step({.lr = optimizer->peak_lr(), .step = step});
     if (step % 10 == 0) {
       entropy.reset();
       entropy.add(telemetry);

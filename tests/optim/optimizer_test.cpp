@@ -64,8 +64,10 @@ void expect_definition(const std::string& recipe,
   for (int step = 1; step <= kSteps; ++step) {
     test::fill_gradients(store, static_cast<std::uint32_t>(step));
     const Tensor gradients = store.gradients().to(Dtype::kF64).clone();
-    const double norm =
+    const Tensor squares =
         optimizer->step({.lr = lr_of(step), .gradient_scale = scale_of(step), .step = step});
+    ASSERT_EQ(squares.shape(), Shape({1}));
+    const double norm = std::sqrt(squares.item());
     double change = 0;
     for (const Parameter& parameter : store.parameters()) {
       const Factors factors{.lr = lr_of(step), .decay = decay_of(parameter, weight_decay)};

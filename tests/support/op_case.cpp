@@ -46,7 +46,7 @@ Tensor strided_copy(const Tensor& x) {
   }
   Shape padded = x.shape();
   padded[-1] += 5;
-  Tensor wide = Tensor::zeros(padded, x.dtype());
+  Tensor wide = Tensor::zeros(padded, x.dtype(), x.device());
   Tensor view = wide.slice(-1, 2, 2 + x.size(-1));
   view.copy_from(x);
   return view;
@@ -142,12 +142,16 @@ void compare_bits(const OpCase& op_case,
 // The row on the CUDA device of this process, real or emulated.
 void run_on_cuda(const OpCase& op_case,
                  Dtype dtype,
-                 const std::vector<Tensor>& inputs,
-                 const std::vector<Tensor>& strided,
+                 const std::vector<Tensor>& host_inputs,
                  const std::vector<Tensor>& cotangents,
                  const Results& want) {
+  const std::vector<Tensor> inputs = on(kCuda, host_inputs);
+  std::vector<Tensor> strided;  // made there: a copy between devices is dense
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    strided.push_back(op_case.inputs[i].fixed.defined() ? inputs[i] : strided_copy(inputs[i]));
+  }
   const auto results = [&](const std::vector<Tensor>& given) {
-    return on(kCpu, run(op_case, on(kCuda, given), &cotangents));
+    return on(kCpu, run(op_case, given, &cotangents));
   };
   const Results got = results(inputs);
   compare(op_case, dtype, got, want, " on cuda");
@@ -180,7 +184,7 @@ void run_in(const OpCase& op_case, const std::vector<Tensor>& f64_inputs, Dtype 
   }
   const Results want = run(op_case, rounded, &cotangents);
   if (cuda_backend() != nullptr) {
-    run_on_cuda(op_case, dtype, inputs, strided, cotangents, want);
+    run_on_cuda(op_case, dtype, inputs, cotangents, want);
   }
   if (only_cuda_rows) {
     return;

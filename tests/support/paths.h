@@ -11,5 +11,10 @@ namespace clausius::test {
 [[nodiscard]] std::filesystem::path binary_dir();
 /// The clausius program of this build.
 [[nodiscard]] std::string program();
+/// What tests/distributed starts on each rank, and what starts it; empty in a build without MPI.
+[[nodiscard]] std::string ranks_program();
+[[nodiscard]] std::string mpiexec();
+/// The same program over emulated GPUs; a build tree alone has it.
+[[nodiscard]] std::string emulated_ranks_program();
 
 }  // namespace clausius::test

@@ -79,7 +79,8 @@ Telemetry part(std::int64_t first, std::int64_t last) {
   const Tensor logits = test::random_normal({8, 3}, "logits");
   Telemetry telemetry;
   telemetry.add(observe(0, entropy.slice(0, first, last).to(Dtype::kF32),
-                        outcomes.slice(0, first, last), logits.slice(0, first, last)));
+                        outcomes.slice(0, first, last),
+                        logits.slice(0, first, last).to(Dtype::kF32)));
   return telemetry;
 }
 

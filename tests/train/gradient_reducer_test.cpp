@@ -2,6 +2,7 @@
 // Buckets of gradients: where they are cut, when and in which order they are launched, what unused parameters send.
 #include "train/gradient_reducer.h"
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -10,6 +11,7 @@
 #include "autograd/rules/binary.h"
 #include "core/error.h"
 #include "tests/train/fake_communicator.h"
+#include "train/buckets.h"
 
 namespace clausius {
 namespace {
@@ -64,11 +66,11 @@ TEST_F(Reducer, BucketsAreCutFromTheEndAndCoverEverything) {
   };
   for (const auto& [bytes, ranges] : table) {
     ranks_.calls.clear();
-    GradientReducer reducer(store_, ranks_, bytes);
+    GradientReducer reducer(store_, ranks_, make_buckets(store_, bytes, 1), false);
     reducer.start(nullptr);
     reducer.finish();
     EXPECT_EQ(launched(), ranges) << bytes;
-    EXPECT_EQ(reducer.num_buckets(), ranges.size());
+    EXPECT_EQ(reducer.buckets().size(), ranges.size());
     ASSERT_EQ(reducer.trace().size(), ranges.size());
     std::int64_t elements = 0;
     for (const BucketTrace& bucket : reducer.trace()) {
@@ -80,7 +82,7 @@ TEST_F(Reducer, BucketsAreCutFromTheEndAndCoverEverything) {
 
 // Every rank launches bucket k after bucket k - 1, however its gradients come in.
 TEST_F(Reducer, ABucketWaitsForItsGradientsAndForTheBucketsBeforeIt) {
-  GradientReducer reducer(store_, ranks_, kOne);
+  GradientReducer reducer(store_, ranks_, make_buckets(store_, kOne, 1), false);
   Tape tape;
   const Variable sum = sum_of(tape, {"a", "b", "c", "d"});
   reducer.start(&tape);
@@ -97,7 +99,7 @@ TEST_F(Reducer, ABucketWaitsForItsGradientsAndForTheBucketsBeforeIt) {
 }
 
 TEST_F(Reducer, ABucketOfSeveralWaitsForAllOfThem) {
-  GradientReducer reducer(store_, ranks_, 2 * kOne);
+  GradientReducer reducer(store_, ranks_, make_buckets(store_, 2 * kOne, 1), false);
   Tape tape;
   const Variable sum = sum_of(tape, {"a", "b", "c", "d"});
   reducer.start(&tape);
@@ -109,7 +111,7 @@ TEST_F(Reducer, ABucketOfSeveralWaitsForAllOfThem) {
 
 // Sums start while backward goes on: the first bucket is launched when its gradient is final, not at the end.
 TEST_F(Reducer, BackwardLaunchesAsItGoes) {
-  GradientReducer reducer(store_, ranks_, kOne);
+  GradientReducer reducer(store_, ranks_, make_buckets(store_, kOne, 1), false);
   Tape tape;
   const Variable sum = sum_of(tape, {"a", "b", "c", "d"});
   reducer.start(&tape);
@@ -126,7 +128,7 @@ TEST_F(Reducer, BackwardLaunchesAsItGoes) {
 }
 
 TEST_F(Reducer, WhatTheTapeDoesNotUseIsZeroUnlessEarlierMicroBatchesUsedIt) {
-  GradientReducer reducer(store_, ranks_, kOne);
+  GradientReducer reducer(store_, ranks_, make_buckets(store_, kOne, 1), false);
   Tape tape;
   const Variable sum = sum_of(tape, {"a", "c"});
   parameter("d").set_gradient_written();
@@ -142,9 +144,64 @@ TEST_F(Reducer, WhatTheTapeDoesNotUseIsZeroUnlessEarlierMicroBatchesUsedIt) {
   EXPECT_EQ(gradients[48], 5.0F);  // d: what was there
 }
 
+// Borders fall where every rank gets whole cache lines, inside of parameters too; a parameter that a border cuts keeps both buckets waiting.
+TEST(SharedBuckets, AreCutIntoEqualShares) {
+  ParameterStore store;
+  for (const char* name : {"a", "b", "c", "d"}) {
+    store.add(name, Role::kGain, {40}, [](Tensor& value) { value.fill(1.0); });
+  }
+  store.allocate(3);  // four times 48 elements, padded to a multiple of 48
+  store.allocate_gradients();
+  ASSERT_EQ(store.size(), 192);
+  const std::vector<FlatRange> buckets = make_buckets(store, 60 * 4, 3);
+  std::int64_t end = store.size();
+  for (const FlatRange& bucket : buckets) {
+    EXPECT_EQ(bucket.end, end);
+    EXPECT_EQ(bucket.size() % 48, 0);
+    end = bucket.begin;
+  }
+  EXPECT_EQ(end, 0);
+  std::vector<bool> owned(192, false);
+  for (int rank = 0; rank < 3; ++rank) {
+    for (const FlatRange& share : shares_of(buckets, rank, 3)) {
+      EXPECT_EQ(share.begin % 16, 0);
+      for (std::int64_t i = share.begin; i < share.end; ++i) {
+        EXPECT_FALSE(owned[static_cast<std::size_t>(i)]) << i;
+        owned[static_cast<std::size_t>(i)] = true;
+      }
+    }
+  }
+  EXPECT_EQ(std::count(owned.begin(), owned.end(), true), 192);
+  EXPECT_THROW((void)make_buckets(store, 60 * 4, 5), InternalError);
+}
+
+TEST(SharedBuckets, ACutParameterHoldsBothBack) {
+  ParameterStore store;
+  for (const char* name : {"a", "b"}) {
+    store.add(name, Role::kGain, {48}, [](Tensor& value) { value.fill(1.0); });
+  }
+  store.allocate(2);
+  store.allocate_gradients();
+  store.begin_step();
+  test::FakeCommunicator ranks(0, 2);
+  // b begins at 48, no multiple of 32: its first 16 elements are in the second bucket.
+  GradientReducer reducer(store, ranks, make_buckets(store, 4, 2), true);
+  ASSERT_EQ(reducer.buckets().size(), 2U);
+  EXPECT_EQ(reducer.buckets()[0].begin, 64);
+  Tape tape;
+  const ParameterStore::Bind bind(store, &tape);
+  const Variable sum = add(store.find("a")->variable(), store.find("b")->variable());
+  reducer.start(&tape);
+  reducer.ready(*store.find("a"));
+  EXPECT_EQ(ranks.calls.size(), 0U);
+  reducer.ready(*store.find("b"));
+  EXPECT_EQ(ranks.calls.size(), 2U);
+  reducer.finish();
+}
+
 TEST_F(Reducer, EverySumIncludesTheOtherRanks) {
-  ranks_.others["gradient bucket"] = 2.0;
-  GradientReducer reducer(store_, ranks_, 2 * kOne);
+  ranks_.others["gradient bucket "] = 2.0;
+  GradientReducer reducer(store_, ranks_, make_buckets(store_, 2 * kOne, 1), false);
   for (int step = 0; step < 2; ++step) {
     store_.begin_step();
     reducer.start(nullptr);

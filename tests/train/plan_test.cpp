@@ -12,6 +12,7 @@
 #include "core/error.h"
 #include "tests/support/paths.h"
 #include "tests/support/temporary_directory.h"
+#include "train/machine_profile.h"
 #include "train/run_history.h"
 #include "train/trainer.h"
 
@@ -152,6 +153,50 @@ TEST(Plan, ModelsBeyondEveryMachineTakeNothing) {
   const double attention =
       3.5 * static_cast<double>(kLayers) * 2.0 * static_cast<double>(kContext * kWidth) * tokens;
   EXPECT_NEAR(plan.attention_flops / attention, 1.0, 1e-12);
+}
+
+Recipe gpt2(std::vector<std::string> overrides) {
+  overrides.insert(overrides.end(), {"train.batch_tokens=16384", "train.micro_batch=16"});
+  return load_recipe(test::source_dir() / "recipes" / "gpt2_124m.yaml", overrides);
+}
+
+// The peaks that steps of 16 rows had on an H100 of 80 GB, printed to 0.1 GiB.
+TEST(Plan, DeviceMemoryIsForetoldWithoutADevice) {
+  constexpr double kGibibyte = 1 << 30;
+  const MachineProfile& h100 = find_machine_profile("h100");
+  for (const auto& [precision, measured] :
+       {std::pair("precision=f32", 11.7), std::pair("precision=bf16", 7.4)}) {
+    const TrainingPlan plan = make_training_plan(gpt2({precision}), 1, 1, &h100);
+    EXPECT_EQ(plan.device, kCuda);
+    const MemoryPlan& memory = plan.chosen();
+    EXPECT_NEAR(static_cast<double>(memory.step_bytes()) / kGibibyte, measured, 0.05) << precision;
+    EXPECT_EQ(memory.workspace, std::int64_t{32} << 20);
+    // Half a gigabyte of logits at most where the CPU has 64 MiB; what is kept for reuse is no part of the peak.
+    EXPECT_GT(memory.logits_chunk, std::int64_t{256} << 20);
+    EXPECT_LE(memory.logits_chunk, std::int64_t{512} << 20);
+    EXPECT_GT(memory.kept, 0);
+    EXPECT_EQ(memory.total_bytes(), memory.step_bytes() + memory.kept);
+    EXPECT_EQ(plan.available_bytes, h100.memory_bytes);
+  }
+}
+
+TEST(Plan, ProfilesScaleWithRanks) {
+  const MachineProfile& h200 = find_machine_profile("h200");
+  const TrainingPlan one = make_training_plan(gpt2({"train.batch_tokens=65536"}), 1, 1, &h200);
+  const TrainingPlan four = make_training_plan(gpt2({"train.batch_tokens=65536"}), 4, 1, &h200);
+  EXPECT_EQ(four.available_bytes, 4 * one.available_bytes);
+  EXPECT_EQ(four.chosen().parameters, one.chosen().parameters);
+  EXPECT_THAT(to_text(four, 1e12), HasSubstr("for 4 ranks on NVIDIA H200"));
+  EXPECT_EQ(to_json(four, 1e12).at("device").text(), "cuda:0");
+  try {
+    (void)find_machine_profile("h1000");
+    FAIL() << "there is no such machine";
+  } catch (const ConfigError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("h100"));
+  }
+  for (const MachineProfile& profile : machine_profiles()) {
+    EXPECT_GT(profile.flops(Dtype::kBf16), profile.flops(Dtype::kF32)) << profile.name;
+  }
 }
 
 TEST(Plan, TablesHoldEveryCategory) {

@@ -7,15 +7,17 @@
 
 namespace clausius::test {
 
-std::unique_ptr<DecoderLm> make_tiny_model(Dtype master) {
+std::unique_ptr<DecoderLm> make_tiny_model(Dtype master, Device device, std::int64_t shares) {
   DecoderLmConfig config;
   config.layers = 2;
   config.model_dim = 8;
   config.num_heads = 2;
-  auto model = std::make_unique<DecoderLm>(
-      config,
-      ModelContext{
-          .vocab_size = kTinyVocab, .context_length = kTinyLength, .seed = 5, .master = master});
+  auto model = std::make_unique<DecoderLm>(config, ModelContext{.vocab_size = kTinyVocab,
+                                                                .context_length = kTinyLength,
+                                                                .seed = 5,
+                                                                .master = master,
+                                                                .device = device,
+                                                                .parameter_shares = shares});
   model->parameters().allocate_gradients();
   return model;
 }

@@ -15,6 +15,7 @@
 #include "tests/support/toy_parameters.h"
 #include "tests/train/fake_communicator.h"
 #include "tests/train/tiny_model.h"
+#include "train/buckets.h"
 
 namespace clausius {
 namespace {
@@ -30,7 +31,7 @@ struct Stepper {
   explicit Stepper(Dtype dtype, const Settings& settings = {})
       : model(test::make_tiny_model(dtype)),
         optimizer(test::choice_of<Optimizer>(settings.optimizer).make(model->parameters())),
-        reducer(model->parameters(), ranks, 1024),
+        reducer(model->parameters(), ranks, make_buckets(model->parameters(), 1024, 1), false),
         step(*model,
              *optimizer,
              reducer,
@@ -192,7 +193,7 @@ TEST(TrainStep, OtherRanksCount) {
 TEST(TrainStep, ARankWithoutSamplesFollows) {
   Stepper run(Dtype::kF64);
   (void)run.take(test::tiny_step({2}));
-  run.ranks.others = {{"loss weight", 10.0}, {"loss", 25.0}, {"gradient bucket", 0.25}};
+  run.ranks.others = {{"loss weight", 10.0}, {"loss", 25.0}, {"gradient bucket ", 0.25}};
   run.ranks.calls.clear();
   const Tensor before = run.weights();
   const StepOutcome outcome = run.take(LoadedStep{.samples = 1, .micro_batches = {}}, 2);
@@ -202,7 +203,7 @@ TEST(TrainStep, ARankWithoutSamplesFollows) {
   }
   EXPECT_EQ(run.ranks.calls.front().what, "loss weight");
   EXPECT_EQ(run.ranks.calls.back().what, "loss");
-  EXPECT_EQ(run.ranks.calls.size(), 2 + run.reducer.num_buckets());
+  EXPECT_EQ(run.ranks.calls.size(), 2 + run.reducer.buckets().size());
 }
 
 }  // namespace

@@ -10,10 +10,10 @@ if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)
   set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION "-std=c++20")
 endif()
 set(CMAKE_CUDA_STANDARD 20)
-set(CMAKE_CUDA_RUNTIME_LIBRARY Shared)
+# The runtime is a part of our library, and every other library of CUDA is loaded when first needed (core/cuda/dynamic_library.h): the
+# same binary runs where there is no CUDA.
+set(CMAKE_CUDA_RUNTIME_LIBRARY Static)
 find_package(CUDAToolkit REQUIRED)
-target_link_libraries(clausius_dependencies INTERFACE CUDA::cudart CUDA::cublasLt)
-target_compile_definitions(clausius_dependencies INTERFACE CLAUSIUS_HAS_CUDA)
 if(CLAUSIUS_CCACHE)
   set(CMAKE_CUDA_COMPILER_LAUNCHER ${CLAUSIUS_CCACHE})
 endif()

@@ -8,7 +8,9 @@
 #include <vector>
 
 #include "core/allocator.h"
+#include "core/device_backend.h"
 #include "core/parallel.h"
+#include "train/buckets.h"
 #include "train/gradient_reducer.h"
 #include "train/synthetic_batch.h"
 #include "train/train_step.h"
@@ -16,13 +18,20 @@
 namespace clausius {
 namespace {
 
-constexpr std::int64_t kTokens = 2048;
+constexpr std::int64_t kHostTokens = 2048;
+constexpr std::int64_t kDeviceTokens = 16384;
 constexpr std::int64_t kBytes = 256;
 
 std::int64_t peak_resident_bytes() {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
   return static_cast<std::int64_t>(usage.ru_maxrss) * 1024;
+}
+
+void wait_for(Device device) {
+  if (device != kCpu) {
+    require_backend(device).synchronize(device.index);
+  }
 }
 
 }  // namespace
@@ -38,12 +47,14 @@ StepBenchmark benchmark_step(const Recipe& original, const StepBenchmarkOptions&
   ParameterStore& store = model->parameters();
   store.allocate_gradients();
   const std::unique_ptr<Optimizer> optimizer = recipe.optimizer.make(store);
-  GradientReducer reducer(store, *communicator, std::int64_t{8} << 20);
+  GradientReducer reducer(store, *communicator, make_buckets(store, std::int64_t{8} << 20, 1),
+                          /*shared=*/false);
   TrainStep step(*model, *optimizer, reducer, *communicator,
                  {.seed = static_cast<std::uint64_t>(recipe.seed),
                   .clip_norm = recipe.train.clip_norm,
-                  .recompute = recipe.train.recompute});
-  EntropyTotals entropy(model->heads_per_layer());
+                  .recompute = recipe.train.recompute,
+                  .record = recipe.train.device_graph != DeviceGraph::kOff});
+  EntropyTotals entropy(model->heads_per_layer(), store.device());
 
   StepBenchmark result{.recipe = recipe.name,
                        .dtype = store.compute_dtype(),
@@ -51,8 +62,9 @@ StepBenchmark benchmark_step(const Recipe& original, const StepBenchmarkOptions&
                        .context_length = recipe.data.facts().context_length,
                        .vocab_size = language->vocab_size(),
                        .threads = num_threads()};
+  const std::int64_t tokens = result.device == kCpu ? kHostTokens : kDeviceTokens;
   result.rows =
-      options.rows > 0 ? options.rows : std::max<std::int64_t>(1, kTokens / result.context_length);
+      options.rows > 0 ? options.rows : std::max<std::int64_t>(1, tokens / result.context_length);
   LoadedStep data;
   data.samples = result.rows;
   data.micro_batches.push_back(make_synthetic_batch({.rows = result.rows,
@@ -62,12 +74,17 @@ StepBenchmark benchmark_step(const Recipe& original, const StepBenchmarkOptions&
 
   constexpr std::int64_t kWarmUp = 2;
   std::vector<double> seconds;
+  std::size_t held = 0;
+  allocator(store.device()).trim();
   allocator(store.device()).reset_peak();
   for (std::int64_t number = 1; number <= kWarmUp + options.steps; ++number) {
     entropy.reset();
     const auto start = std::chrono::steady_clock::now();
     result.loss = step.run(data, number, 3e-4, entropy).loss;
+    wait_for(store.device());
     const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
+    const MemoryStats now = allocator(store.device()).stats();
+    held = std::max(held, now.used_bytes + now.cached_bytes);
     if (number > kWarmUp) {
       seconds.push_back(elapsed.count());
     }
@@ -80,8 +97,9 @@ StepBenchmark benchmark_step(const Recipe& original, const StepBenchmarkOptions&
   const ForwardCost cost = model->cost(result.context_length);
   result.flops = static_cast<double>(result.rows * result.context_length) *
                  (3.0 * cost.matmul_flops_per_token + 3.5 * cost.attention_flops_per_token);
-  result.peak_memory_bytes =
-      static_cast<std::int64_t>(allocator(store.device()).stats().peak_bytes);
+  const MemoryStats memory = allocator(store.device()).stats();
+  result.peak_memory_bytes = static_cast<std::int64_t>(memory.peak_bytes);
+  result.held_memory_bytes = static_cast<std::int64_t>(held);
   result.peak_resident_bytes = peak_resident_bytes();
   return result;
 }

@@ -12,6 +12,7 @@
 #include <CLI/Formatter.hpp>
 
 #include "core/config_node.h"
+#include "core/device_backend.h"
 #include "core/version.h"
 
 namespace clausius {
@@ -33,6 +34,7 @@ std::string version_text() {
 #ifdef CLAUSIUS_HAS_MPI
   text += ", mpi";
 #endif
+  text += built_with_cuda() ? ", cuda" : "";
   return text;
 }
 

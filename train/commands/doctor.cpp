@@ -49,19 +49,21 @@ void check_communicator(Communicator& communicator) {
       communicator.all_reduce(std::int64_t{communicator.rank() + 1}, ReduceOp::kSum, "doctor");
   const std::string text =
       communicator.broadcast_text(communicator.rank() == 0 ? "clausius" : "", 0, "doctor");
+  if (cuda_backend() != nullptr) {
+    Tensor there = Tensor::full({1}, 1.0, Dtype::kF32, kCuda);
+    communicator.all_reduce(there, ReduceOp::kSum, "doctor");
+    CLS_CHECK(there.item() == static_cast<double>(ranks), CommError, "all_reduce on the GPUs of ",
+              ranks, " ranks gave ", there.item());
+  }
   CLS_CHECK(sum == ranks * (ranks + 1) / 2 && text == "clausius", CommError, "all_reduce over ",
             ranks, " ranks gave ", sum, " and broadcast '", text, "'");
 }
 
 std::string backends() {
-#ifdef CLAUSIUS_HAS_CUDA
-  constexpr std::string_view kWithout = "cpu; cuda is in this build, and finds no device";
-#else
-  constexpr std::string_view kWithout = "cpu; cuda is not in this build";
-#endif
   DeviceBackend* cuda = cuda_backend();
   if (cuda == nullptr) {
-    return std::string(kWithout);
+    return built_with_cuda() ? "cpu; cuda is in this build, and finds no device"
+                             : "cpu; cuda is not in this build";
   }
   std::string list = "cpu, cuda";
   for (int i = 0; i < cuda->count(); ++i) {
@@ -75,7 +77,8 @@ class DoctorCommand final : public Command {
   void declare(CLI::App& app) override { app.add_flag("--json", json_, "one object, for scripts"); }
 
   ExitCode run() override {
-    const std::unique_ptr<Communicator> communicator = make_communicator(ParallelConfig());
+    const std::unique_ptr<Communicator> communicator =
+        make_communicator(ParallelConfig(), cuda_backend() != nullptr ? kCuda : kCpu);
     check_communicator(*communicator);
     if (communicator->rank() == 0) {
       std::cout << (json_ ? json(*communicator) : text(*communicator));
@@ -138,7 +141,16 @@ class DoctorCommand final : public Command {
     document.set("cores", available_cores());
     document.set("memory_bytes", available_memory_bytes());
     document.set("simd", simd_target());
-    document.set("backends", Json::Array{"cpu"});
+    Json backends{Json::Array{"cpu"}};
+    Json devices{Json::Array{}};
+    if (DeviceBackend* cuda = cuda_backend(); cuda != nullptr) {
+      backends.push("cuda");
+      for (int i = 0; i < cuda->count(); ++i) {
+        devices.push(cuda->describe(i));
+      }
+    }
+    document.set("backends", backends);
+    document.set("devices", devices);
     document.set("communicator", communicator.description());
     document.set("ranks", communicator.size());
     document.set("libraries", versions);

@@ -74,8 +74,10 @@ class EvalCommand final : public Command {
   ExitCode run() override {
     CLS_CHECK(tokens_.empty() == logits_.empty(), ConfigError,
               "--tokens and --logits-out go together");
-    const LoadedModel loaded = load_model(checkpoint_, evaluation_overrides(overrides_));
-    const std::unique_ptr<Communicator> communicator = make_communicator(loaded.recipe.parallel);
+    const SavedModel saved = open_model(checkpoint_, evaluation_overrides(overrides_));
+    const std::unique_ptr<Communicator> communicator =
+        make_communicator(saved.recipe.parallel, saved.recipe.model_context().device);
+    const LoadedModel loaded = load_model(saved);
     set_num_threads(narrow<int>(
         loaded.recipe.parallel.threads.value_or(std::int64_t{communicator->cores_per_rank()})));
     if (logits_.empty()) {
@@ -93,7 +95,7 @@ class EvalCommand final : public Command {
     const std::unique_ptr<Dataset> data = open_data(loaded, communicator);
     CLS_CHECK(data->validation() != nullptr, ConfigError, loaded.path.string(),
               ": its recipe keeps no validation data; name some with data.validation=FILE");
-    EntropyTotals totals(loaded.model->heads_per_layer());
+    EntropyTotals totals(loaded.model->heads_per_layer(), loaded.model->parameters().device());
     const EvaluationReport report = evaluate(
         *loaded.model, *data->validation(),
         evaluation_samples(loaded.recipe.evaluate, data->facts()),

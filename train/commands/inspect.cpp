@@ -68,7 +68,7 @@ Inspected inspect(const std::filesystem::path& file_or_run) {
 }
 
 double norm_of(const Tensor& value) {
-  return std::sqrt(ops::sum_of_squares(value.contiguous()).value);
+  return std::sqrt(ops::sum_of_squares(value.contiguous()).item());
 }
 
 std::string shape_text(const Shape& shape) {

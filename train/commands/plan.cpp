@@ -22,18 +22,31 @@ class PlanCommand final : public Command {
     app.add_option("recipe", recipe_, "a recipe file, or the name of one that comes with clausius")
         ->required();
     app.add_option("overrides", overrides_, "key=value, as model.layers=24 train.recompute=block");
-    app.add_option("-n,--ranks", ranks_, "ranks that share a step, all on this machine")
+    app.add_option("-n,--ranks", ranks_,
+                   "ranks that share a step, all on this machine; with --machine a device each")
         ->capture_default_str();
+    std::string names;
+    for (const MachineProfile& profile : machine_profiles()) {
+      names += concat(names.empty() ? "" : ", ", profile.name);
+    }
+    app.add_option("--machine", machine_,
+                   concat("plan for such devices, by their published figures: ", names));
     app.add_flag("--json", json_, "one object, for scripts");
   }
 
   ExitCode run() override {
     CLS_CHECK(ranks_ >= 1, ConfigError, "-n ", ranks_, "; expected 1 or more");
+    const MachineProfile* profile = machine_.empty() ? nullptr : &find_machine_profile(machine_);
+    if (profile != nullptr) {
+      overrides_.emplace_back("device=auto");  // the profile's, whether this machine has one or not
+    }
     const Recipe recipe = load_recipe(find_recipe(recipe_), overrides_);
     const int cores = std::max(1, available_cores() / ranks_);
-    const TrainingPlan plan = make_training_plan(recipe, ranks_, cores);
+    const TrainingPlan plan = make_training_plan(recipe, ranks_, cores, profile);
     set_num_threads(plan.run.threads);
-    const double peak = measure_gemm_peak(recipe.model_context().compute);
+    const Dtype compute = recipe.model_context().compute;
+    const double peak =
+        profile != nullptr ? profile->flops(compute) : measure_gemm_peak(compute, plan.device);
     if (json_) {
       std::cout << to_json(plan, peak).dump() << '\n';
     } else {
@@ -45,6 +58,7 @@ class PlanCommand final : public Command {
  private:
   std::string recipe_;
   std::vector<std::string> overrides_;
+  std::string machine_;
   int ranks_ = 1;
   bool json_ = false;
 };

@@ -25,19 +25,16 @@ using EntropyReport = std::vector<std::vector<HeadEntropy>>;
 /// Adds up observations; sums in f64, never means of means.
 class EntropyTotals {
  public:
-  explicit EntropyTotals(std::vector<std::int64_t> heads_per_layer);
+  /// `device`: where the model runs; sums stay there until they are asked for.
+  explicit EntropyTotals(std::vector<std::int64_t> heads_per_layer, Device device = kCpu);
   void reset();
+  /// Does not wait for the device.
   void add(const Telemetry& telemetry);
-  /// Sums over all ranks. Collective.
+  /// Sums over all ranks. Collective; waits for the device.
   void reduce(Communicator& communicator);
   [[nodiscard]] EntropyReport report() const;
 
  private:
-  void add_head(std::int64_t head,
-                const Tensor& entropy,
-                const Tensor& max_logit,
-                const std::vector<double>& log_outcomes);
-
   std::vector<std::int64_t> heads_per_layer_;
   std::vector<std::int64_t> first_head_;
   Tensor sums_;  // [heads, 3]: entropy, ln of outcomes, rows; f64

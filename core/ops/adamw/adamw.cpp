@@ -11,7 +11,7 @@ AdamwKernels& adamw_kernels() {
   return table;
 }
 
-double adamw(const Tensor& gradient,
+Tensor adamw(const Tensor& gradient,
              Tensor& m,
              Tensor& v,
              Tensor& master,
@@ -21,7 +21,7 @@ double adamw(const Tensor& gradient,
   check_update("adamw", {&gradient, &m, &v}, master, compute, ranges);
   CLS_CHECK(step.step >= 1, ConfigError, "[adamw] step is ", step.step,
             "; expected 1 for the first");
-  double change = 0;
+  Tensor change = Tensor::empty({}, Dtype::kF64, master.device());
   adamw_kernels().run(master.device(), master.dtype(), gradient, m, v, master, compute, ranges,
                       step, change);
   return change;

@@ -76,7 +76,7 @@ void adamw_cuda(const Tensor& gradient,
                 Tensor& compute,
                 UpdateRanges ranges,
                 const AdamwStep& step,
-                double& change) {
+                Tensor& change) {
   const auto count = static_cast<double>(step.step);
   const AdamwPlan plan{
       .lr = step.lr,
@@ -101,7 +101,7 @@ void adamw_cuda(const Tensor& gradient,
                                     .block = dim3(cuda::kUpdateThreads)},
                  batch, plan, buffers, aligned, partial.data<double>() + first);
   });
-  change = cuda::ordered_sum(partial);
+  cuda::ordered_sum(partial, change);
 }
 
 CLS_KERNEL(adamw, kCuda, kF32, adamw_cuda);

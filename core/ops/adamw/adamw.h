@@ -24,11 +24,11 @@ struct AdamwStep {
 /// g = gradient_scale * gradient;  m = b1 m + (1 - b1) g;  v = b2 v + (1 - b2) g^2
 /// master -= lr' decay master + lr' (m / (1 - b1^step)) / (sqrt(v / (1 - b2^step)) + eps),  lr' = lr * lr_scale
 /// Shapes:  gradient, m, v, master [n] dense, f32 (or all f64); compute [n] bf16 or undefined gets the rounded result
-/// Value:   the sum of squares of the change of master (root: the update norm); the same bits for any thread count.
+/// Value:   [] f64 where master is: the sum of squares of the change (root: the update norm); the same bits for any thread count.
 /// Errors:  ShapeError for unequal sizes or a range outside [0, n); DtypeError; ConfigError for step 0.
 /// Cost:    memory-bound: 28 bytes an element (30 with compute).
 /// Source:  Loshchilov and Hutter 2019, "Decoupled Weight Decay Regularization", algorithm 2.
-double adamw(const Tensor& gradient,
+Tensor adamw(const Tensor& gradient,
              Tensor& m,
              Tensor& v,
              Tensor& master,
@@ -43,7 +43,7 @@ using AdamwKernels = KernelTable<void(const Tensor& gradient,
                                       Tensor& compute,
                                       UpdateRanges ranges,
                                       const AdamwStep& step,
-                                      double& change)>;
+                                      Tensor& change)>;
 AdamwKernels& adamw_kernels();
 
 }  // namespace clausius::ops

@@ -63,10 +63,10 @@ void adamw_f32(const Tensor& gradient,
                Tensor& compute,
                UpdateRanges ranges,
                const ops::AdamwStep& step,
-               double& change) {
+               Tensor& change) {
   const std::vector<UpdateRange> pieces = update_pieces(ranges);
   const auto count = static_cast<std::int64_t>(pieces.size());
-  change = parallel_sum<double>(count, 1, [&](std::int64_t index, std::int64_t) {
+  change.data<double>()[0] = parallel_sum<double>(count, 1, [&](std::int64_t index, std::int64_t) {
     return adamw_piece(gradient, m, v, master, compute, pieces[static_cast<std::size_t>(index)],
                        step);
   });

@@ -16,10 +16,10 @@ void adamw_reference(const Tensor& gradient,
                      Tensor& compute,
                      UpdateRanges ranges,
                      const AdamwStep& step,
-                     double& change) {
+                     Tensor& change) {
   const double correction1 = 1.0 - std::pow(step.beta1, static_cast<double>(step.step));
   const double correction2 = 1.0 - std::pow(step.beta2, static_cast<double>(step.step));
-  change = 0;
+  double squares = 0;
   for (const UpdateRange& range : ranges) {
     const double lr = step.lr * range.lr_scale;
     for (std::int64_t i = range.begin; i < range.end; ++i) {
@@ -38,12 +38,13 @@ void adamw_reference(const Tensor& gradient,
       m.data<T>()[i] = static_cast<T>(m_new);
       v.data<T>()[i] = static_cast<T>(v_new);
       master.data<T>()[i] = static_cast<T>(before - update);
-      change += update * update;
+      squares += update * update;
     }
     if (compute) {
       compute.slice(0, range.begin, range.end).copy_from(master.slice(0, range.begin, range.end));
     }
   }
+  change.data<double>()[0] = squares;
 }
 
 }  // namespace clausius::ops

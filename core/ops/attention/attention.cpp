@@ -6,6 +6,7 @@
 #include <string_view>
 #include <utility>
 
+#include "core/device_backend.h"
 #include "core/dry_run.h"
 #include "core/error.h"
 #include "core/ops/attention/attention_cudnn.h"
@@ -119,6 +120,7 @@ AttentionProblem make_problem(const Tensor& q,
   problem.softcap = std::isinf(cap) ? 0 : cap;
   set_dropout(options, problem);
   if (problem.dropout > 0) {
+    refuse_in_recording(q.device(), "dropout draws other numbers in every step");
     memory.dropout_samples = options.dropout_samples.to(q.device());
     problem.dropout_samples = memory.dropout_samples.data<std::int64_t>();
   }

@@ -51,6 +51,14 @@ void check_mask(const AttentionMask& mask, std::int64_t B, std::int64_t T, std::
   if (mask.cu_seqlens.defined()) {
     check_documents(mask, B, T, S);
   }
+  for (const Tensor* bound : {&mask.documents.begin_BT, &mask.documents.end_BT}) {
+    CLS_CHECK(!bound->defined() || (bound->shape() == Shape{B, T} && bound->is_contiguous() &&
+                                    bound->dtype() == Dtype::kI32 && S == T &&
+                                    mask.query_offset == 0 && !mask.cu_seqlens.defined()),
+              ShapeError, "documents: bounds are ", bound->dtype(), ' ', bound->shape(),
+              "; expected dense i32 [B, T] = ", Shape{B, T}, ", as many keys (", S,
+              ") as queries, query_offset 0, and no cu_seqlens beside them");
+  }
   if (mask.key_lengths.defined()) {
     check_integers(mask.key_lengths, "key_lengths", B);
     for (const std::int32_t length : mask.key_lengths.span<std::int32_t>()) {
@@ -65,7 +73,8 @@ AttentionBounds bounds_on(
   AttentionBounds bounds;
   if (mask.cu_seqlens.defined() || mask.key_lengths.defined()) {
     AttentionMask here = mask;
-    for (Tensor* tensor : {&here.cu_seqlens, &here.key_lengths}) {
+    for (Tensor* tensor :
+         {&here.cu_seqlens, &here.key_lengths, &here.documents.begin_BT, &here.documents.end_BT}) {
       *tensor = tensor->defined() ? tensor->to(kCpu) : *tensor;
     }
     bounds = attention_bounds(here, B, T, S);
@@ -74,18 +83,18 @@ AttentionBounds bounds_on(
   check_mask(mask, B, T, S);
   bounds = {Tensor::empty({B, T}, Dtype::kI32, device), Tensor::empty({B, T}, Dtype::kI32, device)};
   if (B * T > 0 && !in_dry_run()) {
-    CLS_CHECK(attention_bounds_kernel() != nullptr, UnsupportedError, "no ", device.kind,
+    CLS_CHECK(attention_mask_kernels().bounds != nullptr, UnsupportedError, "no ", device.kind,
               " kernel for the bounds of a mask");
-    attention_bounds_kernel()(mask, S, bounds.begin_BT, bounds.end_BT);
+    attention_mask_kernels().bounds(mask, S, bounds.begin_BT, bounds.end_BT);
   }
   return bounds;
 }
 
 }  // namespace
 
-AttentionBoundsKernel& attention_bounds_kernel() {
-  static AttentionBoundsKernel kernel = nullptr;
-  return kernel;
+AttentionMaskKernels& attention_mask_kernels() {
+  static AttentionMaskKernels kernels{};
+  return kernels;
 }
 
 AttentionBounds attention_bounds(
@@ -110,6 +119,10 @@ AttentionBounds attention_bounds(
           ++document;
         }
         keys = {borders[document] - b * T, std::min(length, borders[document + 1] - b * T)};
+      } else if (mask.documents.begin_BT.defined()) {
+        keys = {
+            mask.documents.begin_BT.data<std::int32_t>()[b * T + i],
+            std::min<std::int64_t>(length, mask.documents.end_BT.data<std::int32_t>()[b * T + i])};
       }
       keys = keys.seen_from(mask.query_offset + i, mask.causal, mask.window.value_or(0));
       bounds.begin_BT.data<std::int32_t>()[b * T + i] = narrow<std::int32_t>(keys.begin);
@@ -119,12 +132,16 @@ AttentionBounds attention_bounds(
   return bounds;
 }
 
-Tensor attention_visible_counts(const AttentionMask& mask,
-                                std::int64_t B,
-                                std::int64_t T,
-                                std::int64_t S) {
-  const AttentionBounds bounds = attention_bounds(mask, B, T, S);
-  Tensor counts = Tensor::empty({B, T}, Dtype::kI32);
+Tensor attention_visible_counts(
+    const AttentionMask& mask, std::int64_t B, std::int64_t T, std::int64_t S, Device device) {
+  const AttentionBounds bounds = attention_bounds(mask, B, T, S, device);
+  Tensor counts = Tensor::empty({B, T}, Dtype::kI32, device);
+  if (device.kind != DeviceKind::kCpu) {
+    if (B * T > 0 && !in_dry_run()) {
+      attention_mask_kernels().counts(bounds, counts);
+    }
+    return counts;
+  }
   for (std::int64_t row = 0; row < B * T; ++row) {
     counts.data<std::int32_t>()[row] =
         bounds.end_BT.data<std::int32_t>()[row] - bounds.begin_BT.data<std::int32_t>()[row];

@@ -9,6 +9,13 @@
 
 namespace clausius::ops {
 
+/// Query (b, i) sees keys [begin, end), both i32 [B, T], both ascending within a row; begin = end
+/// where it sees none.
+struct AttentionBounds {
+  Tensor begin_BT;
+  Tensor end_BT;
+};
+
 /// What a query sees is the intersection of all that is set.
 struct AttentionMask {
   /// Keys up to the query's own position.
@@ -20,6 +27,8 @@ struct AttentionMask {
   /// ascending; a row's end is a border. Queries see keys of their own document. Needs S = T and
   /// query_offset 0. Undefined: one document a row.
   Tensor cu_seqlens;
+  /// The same in another form, on the device of the op: of query (b, i), its document's keys. One of the two at most.
+  AttentionBounds documents{};
   /// i32 [B]: keys [0, length) of the row exist. Undefined: all S.
   Tensor key_lengths;
   /// Key position of query 0: S - T when decoding or continuing a prefill.
@@ -28,14 +37,8 @@ struct AttentionMask {
   Tensor block_list;
 };
 
-/// Query (b, i) sees keys [begin, end), both i32 [B, T], both ascending within a row; begin = end
-/// where it sees none.
-struct AttentionBounds {
-  Tensor begin_BT;
-  Tensor end_BT;
-};
-
-/// In the memory of `device`, whose host need not wait where the mask has no tensors; those may be in any memory.
+/// In the memory of `device`, whose host need not wait where the mask has neither cu_seqlens nor key_lengths; those may be in any
+/// memory.
 /// Errors: ShapeError, DtypeError, ConfigError naming the part of the mask; UnsupportedError for a
 /// block list.
 [[nodiscard]] AttentionBounds attention_bounds(const AttentionMask& mask,
@@ -69,14 +72,21 @@ struct KeyInterval {
   }
 };
 
-/// Fills begin and end on a device from a mask without tensors and S; null where the build has no device code.
-using AttentionBoundsKernel = void (*)(const AttentionMask&, std::int64_t, Tensor&, Tensor&);
-AttentionBoundsKernel& attention_bounds_kernel();
+/// Device code; null where the build has none.
+struct AttentionMaskKernels {
+  /// Fills begin and end from a mask without cu_seqlens and key_lengths, and S.
+  void (*bounds)(const AttentionMask& mask, std::int64_t S, Tensor& begin_BT, Tensor& end_BT);
+  /// counts = end - begin.
+  void (*counts)(const AttentionBounds& bounds, Tensor& counts_BT);
+};
+AttentionMaskKernels& attention_mask_kernels();
 
 /// Visible keys of each query, i32 [B, T]: what normalises entropies (sum of H over sum of ln n).
+/// Memory, waiting and errors: as attention_bounds.
 [[nodiscard]] Tensor attention_visible_counts(const AttentionMask& mask,
                                               std::int64_t B,
                                               std::int64_t T,
-                                              std::int64_t S);
+                                              std::int64_t S,
+                                              Device device = kCpu);
 
 }  // namespace clausius::ops

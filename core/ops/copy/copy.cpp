@@ -56,6 +56,11 @@ bool skipped(const Tensor& destination) {
   return in_dry_run() && is_floating(destination.dtype());
 }
 
+// In a dry run every device's memory is the host's.
+bool on_device(const Tensor& tensor) {
+  return tensor.device().kind != DeviceKind::kCpu && !in_dry_run();
+}
+
 // Between the host and a device, or two devices: converted where the source is, sent dense, spread where the destination is.
 void copy_across(const Tensor& source, Tensor& destination) {
   const Tensor dense = source.to(destination.dtype()).contiguous();
@@ -80,10 +85,10 @@ void copy(const Tensor& source, Tensor& destination) {
   if (source.numel() == 0 || skipped(destination)) {
     return;
   }
-  if (source.device() != destination.device()) {
+  if (source.device() != destination.device() && !in_dry_run()) {
     return copy_across(source, destination);
   }
-  if (source.device().kind != DeviceKind::kCpu) {
+  if (on_device(source)) {
     return require_backend(source.device()).copy(source, destination);
   }
   Tensor from = source;
@@ -105,7 +110,7 @@ void fill(Tensor& destination, double value) {
   if (destination.numel() == 0 || skipped(destination)) {
     return;
   }
-  if (destination.device().kind != DeviceKind::kCpu) {
+  if (on_device(destination)) {
     return require_backend(destination.device()).fill(destination, value);
   }
   with_type(destination.dtype(), [&](auto type) {

@@ -2,6 +2,7 @@
 // Dropout: checks, allocation, dispatch.
 #include "core/ops/dropout/dropout.h"
 
+#include "core/device_backend.h"
 #include "core/ops/dropout/dropout_reference.h"
 
 namespace clausius::ops {
@@ -30,6 +31,7 @@ Tensor dropout(const Tensor& x, double p, const RandomStream& stream, const Tens
     CLS_CHECK(x_BN.size(1) / 4 < (std::int64_t{1} << 32), ShapeError, "dropout: a sample of ",
               x_BN.size(1), " elements; expected fewer than 2^34");
     Tensor y_BN = y.reshape(x_BN.shape());
+    refuse_in_recording(x.device(), "dropout draws other numbers in every step");
     dropout_kernels().run(x.device(), x.dtype(), x_BN, samples_B.to(x.device()).contiguous(), y_BN,
                           p, stream);
   }

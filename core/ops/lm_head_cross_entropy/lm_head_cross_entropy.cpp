@@ -95,6 +95,14 @@ LmHeadChunk lm_head_chunk(std::int64_t tokens, std::int64_t vocabulary, std::int
   return {.rows = std::min(most, round_up(even, std::int64_t{16})), .row_step = row_step};
 }
 
+LmHeadChunk lm_head_device_chunk(std::int64_t tokens,
+                                 std::int64_t vocabulary,
+                                 std::int64_t chunk_bytes) {
+  LmHeadChunk chunk = lm_head_chunk(tokens, vocabulary, chunk_bytes);
+  chunk.row_step = round_up<std::int64_t>(chunk.row_step, 64);
+  return chunk;
+}
+
 LmHeadCrossEntropyKernels& lm_head_cross_entropy_kernels() {
   static LmHeadCrossEntropyKernels table("lm_head_cross_entropy",
                                          lm_head_cross_entropy_reference<double>,
@@ -128,7 +136,10 @@ LmHeadLoss lm_head_cross_entropy(const Tensor& x,
     return loss;
   }
   Tensor dx_NM = options.dx ? as_matrix(loss.dx) : Tensor();
-  if (in_dry_run() && x.device() == kCpu && wide == Dtype::kF32) {
+  if (in_dry_run() && x.device() != kCpu) {
+    const LmHeadChunk chunk = lm_head_device_chunk(tokens, weight_VM.size(0), options.chunk_bytes);
+    const Storage logits(static_cast<std::size_t>(chunk.bytes()), x.device());
+  } else if (in_dry_run() && wide == Dtype::kF32) {
     detail::touch_lm_head_memory(x_NM, weight_VM, targets_N, dx_NM, loss.dweight_VM, options);
   }
   lm_head_cross_entropy_kernels().run(x.device(), x.dtype(), x_NM, weight_VM, targets_N, weights_N,

@@ -200,11 +200,9 @@ class ChunkedHead {
   ChunkedHead(const Tensor& x_NM, const Tensor& weight_VM, const LmHeadOptions& options)
       : x_NM_(x_NM),
         weight_VM_(weight_VM),
-        chunk_(lm_head_chunk(x_NM.size(0), weight_VM.size(0), options.chunk_bytes)) {
-    // Vectors of either type begin every row, and the products find rows aligned.
-    chunk_.row_step = round_up<std::int64_t>(chunk_.row_step, 64);
-    logits_ = std::make_shared<Storage>(static_cast<std::size_t>(chunk_.bytes()), x_NM.device());
-  }
+        chunk_(lm_head_device_chunk(x_NM.size(0), weight_VM.size(0), options.chunk_bytes)),
+        logits_(
+            std::make_shared<Storage>(static_cast<std::size_t>(chunk_.bytes()), x_NM.device())) {}
 
   void run(HeadRows rows, Tensor& dx_NM, Tensor& dweight_VM) {
     const std::int64_t tokens = x_NM_.size(0);

@@ -45,6 +45,11 @@ struct LmHeadChunk {
                                         std::int64_t vocabulary,
                                         std::int64_t chunk_bytes);
 
+/// The same on a CUDA device, where vectors of either type begin every row and the products find rows aligned.
+[[nodiscard]] LmHeadChunk lm_head_device_chunk(std::int64_t tokens,
+                                               std::int64_t vocabulary,
+                                               std::int64_t chunk_bytes);
+
 /// loss_sum = sum over tokens of token_weight * token_loss; token_loss = lse - logit[target], logits = x weight^T.
 /// Shapes:  x (.., M), weight [V, M], targets (..) i32, token_weights (..) or undefined (all 1)
 ///          -> token_loss and lse [N], N the number of tokens; dx like x; dweight [V, M]

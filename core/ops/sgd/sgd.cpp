@@ -11,7 +11,7 @@ SgdKernels& sgd_kernels() {
   return table;
 }
 
-double sgd(const Tensor& gradient,
+Tensor sgd(const Tensor& gradient,
            Tensor& velocity,
            Tensor& master,
            Tensor& compute,
@@ -20,7 +20,7 @@ double sgd(const Tensor& gradient,
   CLS_CHECK(velocity || step.momentum == 0.0, ConfigError, "[sgd] momentum is ", step.momentum,
             " but there is no velocity buffer");
   check_update("sgd", {&gradient, velocity ? &velocity : &gradient}, master, compute, ranges);
-  double change = 0;
+  Tensor change = Tensor::empty({}, Dtype::kF64, master.device());
   sgd_kernels().run(master.device(), master.dtype(), gradient, velocity, master, compute, ranges,
                     step, change);
   return change;

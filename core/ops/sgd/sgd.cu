@@ -69,7 +69,7 @@ void sgd_cuda(const Tensor& gradient,
               Tensor& compute,
               UpdateRanges ranges,
               const SgdStep& step,
-              double& change) {
+              Tensor& change) {
   const SgdPlan plan{.lr = step.lr,
                      .momentum = static_cast<float>(step.momentum),
                      .gradient_scale = static_cast<float>(step.gradient_scale),
@@ -87,7 +87,7 @@ void sgd_cuda(const Tensor& gradient,
                                     .block = dim3(cuda::kUpdateThreads)},
                  batch, plan, buffers, aligned, partial.data<double>() + first);
   });
-  change = cuda::ordered_sum(partial);
+  cuda::ordered_sum(partial, change);
 }
 
 CLS_KERNEL(sgd, kCuda, kF32, sgd_cuda);

@@ -22,10 +22,10 @@ struct SgdStep {
 /// master -= lr * lr_scale * (nesterov ? g + momentum * velocity : velocity)
 /// Shapes:  gradient, velocity, master [n] dense, f32 (or all f64); compute [n] bf16 or undefined gets the result
 ///          rounded. With momentum 0 velocity may be undefined.
-/// Value:   the sum of squares of the change of master; the same bits for any thread count.
+/// Value:   [] f64 where master is: the sum of squares of the change; the same bits for any thread count.
 /// Errors:  ShapeError for unequal sizes or a range outside [0, n); DtypeError; ConfigError: momentum without velocity.
 /// Cost:    memory-bound: 20 bytes an element (12 without momentum), 2 more with compute.
-double sgd(const Tensor& gradient,
+Tensor sgd(const Tensor& gradient,
            Tensor& velocity,
            Tensor& master,
            Tensor& compute,
@@ -38,7 +38,7 @@ using SgdKernels = KernelTable<void(const Tensor& gradient,
                                     Tensor& compute,
                                     UpdateRanges ranges,
                                     const SgdStep& step,
-                                    double& change)>;
+                                    Tensor& change)>;
 SgdKernels& sgd_kernels();
 
 }  // namespace clausius::ops

@@ -54,10 +54,10 @@ void sgd_f32(const Tensor& gradient,
              Tensor& compute,
              UpdateRanges ranges,
              const ops::SgdStep& step,
-             double& change) {
+             Tensor& change) {
   const std::vector<UpdateRange> pieces = update_pieces(ranges);
   const auto count = static_cast<std::int64_t>(pieces.size());
-  change = parallel_sum<double>(count, 1, [&](std::int64_t index, std::int64_t) {
+  change.data<double>()[0] = parallel_sum<double>(count, 1, [&](std::int64_t index, std::int64_t) {
     return sgd_piece(gradient, velocity, master, compute, pieces[static_cast<std::size_t>(index)],
                      step);
   });

@@ -13,8 +13,8 @@ void sgd_reference(const Tensor& gradient,
                    Tensor& compute,
                    UpdateRanges ranges,
                    const SgdStep& step,
-                   double& change) {
-  change = 0;
+                   Tensor& change) {
+  double squares = 0;
   for (const UpdateRange& range : ranges) {
     for (std::int64_t i = range.begin; i < range.end; ++i) {
       const double before = master.data<T>()[i];
@@ -28,12 +28,13 @@ void sgd_reference(const Tensor& gradient,
       }
       const double update = step.lr * range.lr_scale * direction;
       master.data<T>()[i] = static_cast<T>(before - update);
-      change += update * update;
+      squares += update * update;
     }
     if (compute) {
       compute.slice(0, range.begin, range.end).copy_from(master.slice(0, range.begin, range.end));
     }
   }
+  change.data<double>()[0] = squares;
 }
 
 }  // namespace clausius::ops

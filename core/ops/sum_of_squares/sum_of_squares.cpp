@@ -2,8 +2,6 @@
 // Checks and dispatch of sum_of_squares.
 #include "core/ops/sum_of_squares/sum_of_squares.h"
 
-#include <cmath>
-
 #include "core/ops/sum_of_squares/sum_of_squares_reference.h"
 
 namespace clausius::ops {
@@ -14,17 +12,17 @@ SumOfSquaresKernels& sum_of_squares_kernels() {
   return table;
 }
 
-SquareSum sum_of_squares(const Tensor& x) {
+Tensor sum_of_squares(const Tensor& x) {
   CLS_CHECK(is_floating(x.dtype()), DtypeError, "[sum_of_squares] x is ", x.dtype(),
             "; expected a floating type");
   CLS_CHECK(x.is_contiguous(), ShapeError, "[sum_of_squares] x has strides ", x.strides(),
             "; expected dense memory");
-  double sum = 0;
-  if (x.numel() > 0) {
-    sum_of_squares_kernels().run(x.device(), x.dtype(), x.reshape({x.numel()}), sum);
+  if (x.numel() == 0) {
+    return Tensor::zeros({}, Dtype::kF64, x.device());
   }
-  // An f32 square is at most 2^256, so only a NaN or infinite element makes the f64 sum so.
-  return {.value = sum, .finite = std::isfinite(sum)};
+  Tensor sum = Tensor::empty({}, Dtype::kF64, x.device());
+  sum_of_squares_kernels().run(x.device(), x.dtype(), x.reshape({x.numel()}), sum);
+  return sum;
 }
 
 }  // namespace clausius::ops

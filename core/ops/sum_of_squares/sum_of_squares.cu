@@ -37,14 +37,14 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 template <class T>
-void sum_of_squares_cuda(const Tensor& x_N, double& sum) {
+void sum_of_squares_cuda(const Tensor& x_N, Tensor& sum) {
   const std::int64_t chunks = div_ceil(x_N.numel(), kChunk);
   Tensor partial = Tensor::empty({chunks}, Dtype::kF64, x_N.device());
   cuda::launch(sum_of_squares_kernel<T>,
                cuda::LaunchConfig{.grid = dim3(narrow<unsigned>(chunks)), .block = dim3(kThreads)},
                x_N.numel(), cuda::aligned_for_vectors(x_N.raw()), x_N.data<T>(),
                partial.data<double>());
-  sum = cuda::ordered_sum(partial);
+  cuda::ordered_sum(partial, sum);
 }
 
 CLS_KERNEL(sum_of_squares, kCuda, kF32, sum_of_squares_cuda<float>);

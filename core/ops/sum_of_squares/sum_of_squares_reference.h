@@ -7,11 +7,12 @@
 namespace clausius::ops {
 
 template <class T>
-void sum_of_squares_reference(const Tensor& x_N, double& sum) {
-  sum = 0;
+void sum_of_squares_reference(const Tensor& x_N, Tensor& sum) {
+  double total = 0;
   for (const T value : x_N.span<T>()) {
-    sum += static_cast<double>(value) * static_cast<double>(value);
+    total += static_cast<double>(value) * static_cast<double>(value);
   }
+  sum.data<double>()[0] = total;
 }
 
 }  // namespace clausius::ops

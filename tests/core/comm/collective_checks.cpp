@@ -55,8 +55,8 @@ Tensor expected_sum(int ranks, std::int64_t n, ReductionOrder order, Dtype wire 
 
 std::ostream& operator<<(std::ostream& out, const CollectiveCase& c) {
   return out << "n " << c.n << ", segments of " << c.segment_bytes
-             << (c.order == ReductionOrder::kRank ? ", rank order" : ", tree order")
-             << (c.overlap == Overlap::kInline ? ", inline" : ", thread");
+             << (c.order == ReductionOrder::kRank ? ", rank order" : ", tree order") << " on "
+             << c.device << (c.overlap == Overlap::kInline ? ", inline" : ", thread");
 }
 
 CommunicatorOptions options_of(const CollectiveCase& c, Dtype reduce_dtype) {
@@ -71,17 +71,19 @@ Tensor contribution(int rank, std::int64_t n, Dtype dtype) {
   return random_normal({n}, concat("contribution ", rank), std::pow(10.0, rank)).to(dtype);
 }
 
-bool same_bits(const Tensor& a, const Tensor& b) {
+bool same_bits(const Tensor& there, const Tensor& expected) {
+  const Tensor a = there.to(kCpu);
+  const Tensor b = expected.to(kCpu);
   return a.shape() == b.shape() && a.dtype() == b.dtype() &&
          (a.bytes() == 0 || std::memcmp(a.raw(), b.raw(), a.bytes()) == 0);
 }
 
 void check_all_reduce(Communicator& communicator, const CollectiveCase& c) {
   const Tensor expected = expected_sum(communicator.size(), c.n, c.order);
-  Tensor values = contribution(communicator.rank(), c.n);
+  Tensor values = contribution(communicator.rank(), c.n).to(c.device);
   communicator.all_reduce(values, ReduceOp::kSum, "values");
   EXPECT_TRUE(same_bits(values, expected)) << c;
-  Tensor bucket = contribution(communicator.rank(), c.n);
+  Tensor bucket = contribution(communicator.rank(), c.n).to(c.device);
   communicator.all_reduce_async(bucket, "bucket").wait();
   EXPECT_TRUE(same_bits(bucket, expected)) << c;
 }
@@ -90,47 +92,47 @@ void check_scatter_and_gather(Communicator& communicator, const CollectiveCase& 
   const int rank = communicator.rank();
   const std::int64_t n = c.n * communicator.size();
   const Tensor expected = expected_sum(communicator.size(), n, c.order);
-  const Tensor values = contribution(rank, n);
-  Tensor mine = Tensor::empty({c.n}, Dtype::kF32);
+  const Tensor values = contribution(rank, n).to(c.device);
+  Tensor mine = Tensor::empty({c.n}, Dtype::kF32, c.device);
   communicator.reduce_scatter(values, mine, "gradients");
   EXPECT_TRUE(same_bits(mine, expected.slice(0, rank * c.n, (rank + 1) * c.n))) << c;
   EXPECT_TRUE(same_bits(values, contribution(rank, n))) << c;
-  Tensor all = Tensor::empty({n}, Dtype::kF32);
+  Tensor all = Tensor::empty({n}, Dtype::kF32, c.device);
   communicator.all_gather(mine, all, "parameters");
   EXPECT_TRUE(same_bits(all, expected)) << c;
 
   // In place, asynchronously, as sharded optimizers do it.
-  Tensor flat = contribution(rank, n);
+  Tensor flat = contribution(rank, n).to(c.device);
   Tensor own = flat.slice(0, rank * c.n, (rank + 1) * c.n);
   const Work scatter = communicator.reduce_scatter_async(flat, own, "bucket");
   const Work gather = communicator.all_gather_async(own, flat, "bucket");
   gather.wait();
-  EXPECT_TRUE(scatter.done()) << c;
+  scatter.wait();
   EXPECT_TRUE(same_bits(flat, expected)) << c;
 }
 
 void check_bf16_wire(Communicator& communicator, const CollectiveCase& c) {
   const int rank = communicator.rank();
-  Tensor bucket = contribution(rank, c.n);
+  Tensor bucket = contribution(rank, c.n).to(c.device);
   communicator.all_reduce_async(bucket, "bucket").wait();
   const Tensor rounded = expected_sum(communicator.size(), c.n, c.order, Dtype::kBf16)
                              .to(Dtype::kBf16)
                              .to(Dtype::kF32);
   EXPECT_TRUE(same_bits(bucket, rounded)) << c;
-  Tensor exact = contribution(rank, c.n);
+  Tensor exact = contribution(rank, c.n).to(c.device);
   communicator.all_reduce(exact, ReduceOp::kSum, "losses keep f32");
   EXPECT_TRUE(same_bits(exact, expected_sum(communicator.size(), c.n, c.order))) << c;
 
   const std::int64_t n = c.n * communicator.size();
-  Tensor mine = Tensor::empty({c.n}, Dtype::kF32);
-  communicator.reduce_scatter_async(contribution(rank, n), mine, "bucket").wait();
+  Tensor mine = Tensor::empty({c.n}, Dtype::kF32, c.device);
+  communicator.reduce_scatter_async(contribution(rank, n).to(c.device), mine, "bucket").wait();
   const Tensor parts = expected_sum(communicator.size(), n, c.order, Dtype::kBf16);
   EXPECT_TRUE(same_bits(mine, parts.slice(0, rank * c.n, (rank + 1) * c.n))) << c;
 }
 
 void check_broadcast(Communicator& communicator, const CollectiveCase& c) {
   const int root = communicator.size() - 1;
-  Tensor values = contribution(communicator.rank(), c.n, Dtype::kBf16);
+  Tensor values = contribution(communicator.rank(), c.n, Dtype::kBf16).to(c.device);
   communicator.broadcast(values, root, "weights");
   EXPECT_TRUE(same_bits(values, contribution(root, c.n, Dtype::kBf16))) << c;
   const std::string text =

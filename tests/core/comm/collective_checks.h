@@ -15,6 +15,7 @@ struct CollectiveCase {
   std::int64_t segment_bytes = std::int64_t{16} << 20;
   ReductionOrder order = ReductionOrder::kRank;
   Overlap overlap = Overlap::kInline;
+  Device device = kCpu;  // of the tensors
 };
 
 std::ostream& operator<<(std::ostream& out, const CollectiveCase& c);
@@ -22,9 +23,10 @@ std::ostream& operator<<(std::ostream& out, const CollectiveCase& c);
 [[nodiscard]] CommunicatorOptions options_of(const CollectiveCase& c,
                                              Dtype reduce_dtype = Dtype::kF32);
 
-/// What a rank contributes: values whose sum depends on the order of additions.
+/// What a rank contributes: values whose sum depends on the order of additions. On the CPU.
 [[nodiscard]] Tensor contribution(int rank, std::int64_t n, Dtype dtype = Dtype::kF32);
 
+/// Wherever they are.
 [[nodiscard]] bool same_bits(const Tensor& a, const Tensor& b);
 
 // Each is called on all ranks of a communicator that has the options of `c`, and reports failures to GoogleTest.

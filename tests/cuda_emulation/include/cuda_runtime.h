@@ -10,7 +10,7 @@
 #include <cstdint>
 #include <cstring>
 
-#include "tests/cuda_emulation/emulator.h"
+#include "tests/cuda_emulation/device/emulator.h"
 
 #define __global__
 #define __device__
@@ -37,8 +37,28 @@ struct dim3 {
 #define blockDim (::clausius::emulation::current().block_size)
 #define gridDim (::clausius::emulation::current().grid_size)
 
+// Streams and events: what is asked of the device is done when the call returns.
 using cudaStream_t = void*;
-enum cudaError_t { cudaSuccess = 0 };
+struct emulated_event;
+using cudaEvent_t = emulated_event*;
+enum cudaError_t { cudaSuccess = 0, cudaErrorNotReady = 600 };
+enum cudaMemcpyKind { cudaMemcpyDeviceToDevice = 3 };
+cudaError_t cudaEventCreate(cudaEvent_t* event);
+cudaError_t cudaEventDestroy(cudaEvent_t event);
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream);
+cudaError_t cudaEventQuery(cudaEvent_t event);
+cudaError_t cudaEventSynchronize(cudaEvent_t event);
+cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t begin, cudaEvent_t end);
+inline cudaError_t cudaStreamWaitEvent(cudaStream_t /*stream*/, cudaEvent_t /*event*/, unsigned /*flags*/) {
+  return cudaSuccess;
+}
+inline cudaError_t cudaMemcpyAsync(
+    void* to, const void* from, std::size_t bytes, cudaMemcpyKind /*kind*/, cudaStream_t /*stream*/) {
+  std::memcpy(to, from, bytes);
+  return cudaSuccess;
+}
+/// A GPU for each process.
+cudaError_t cudaDeviceGetPCIBusId(char* text, int size, int device);
 inline const char* cudaGetErrorName(cudaError_t /*error*/) {
   return "cudaSuccess";
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The scheduler of the emulator.
-#include "tests/cuda_emulation/emulator.h"
+#include "tests/cuda_emulation/device/emulator.h"
 
 #include <array>
 #include <boost/context/fiber.hpp>
@@ -15,6 +15,7 @@
 #include "core/error.h"
 
 #if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #endif
 
@@ -24,7 +25,12 @@ namespace {
 namespace context = boost::context;
 
 constexpr int kWarp = 32;
+#if defined(__SANITIZE_ADDRESS__)
+constexpr std::size_t kStackBytes = std::size_t{256}
+                                    << 10;  // red zones around every local variable
+#else
 constexpr std::size_t kStackBytes = std::size_t{64} << 10;
+#endif
 
 // Tells the address sanitizer which stack runs.
 class StackSwitch {
@@ -57,6 +63,7 @@ struct Fiber {
   const char* file = "";
   int line = 0;
   unsigned mask = 0;
+  bool started = false;
   int exchanges = 0;  // parity chooses the buffer: no lane is more than one exchange ahead
   bool done = false;
 };
@@ -83,6 +90,16 @@ class Block {
     }
   }
 
+  Block(const Block&) = delete;
+  Block& operator=(const Block&) = delete;
+  ~Block() {
+    for (Fiber& fiber : fibers_) {
+      if (!fiber.done) {
+        give_up(fiber);
+      }
+    }
+  }
+
   void run(const std::function<void()>& kernel);
 
   [[nodiscard]] Fiber& running() { return *running_; }
@@ -101,13 +118,19 @@ class Block {
     fiber.mask = mask;
     StackSwitch stacks;
     stacks.leave(host_stack_, host_stack_bytes_);
-    host_ = std::move(host_).resume();
+    try {
+      host_ = std::move(host_).resume();
+    } catch (...) {  // the block is given up
+      stacks.back(&host_stack_, &host_stack_bytes_);
+      throw;
+    }
     stacks.back(&host_stack_, &host_stack_bytes_);
   }
 
  private:
   void start(Fiber& fiber, const std::function<void()>& kernel);
   void go_on(Fiber& fiber);
+  void give_up(Fiber& fiber);
   bool release_warps();
   bool release_block();
   [[noreturn]] void stuck() const;
@@ -133,6 +156,9 @@ void Block::start(Fiber& fiber, const std::function<void()>& kernel) {
   const context::stack_context stack = stacks().allocate();
   fiber.stack = static_cast<char*>(stack.sp) - stack.size;
   fiber.stack_bytes = stack.size;
+#if defined(__SANITIZE_ADDRESS__)
+  ASAN_UNPOISON_MEMORY_REGION(fiber.stack, fiber.stack_bytes);  // of the fiber that had it before
+#endif
   fiber.resume =
       context::fiber(std::allocator_arg, context::preallocated(stack.sp, stack.size, stack),
                      stacks(), [this, &fiber, &kernel](context::fiber&& host) {
@@ -141,6 +167,7 @@ void Block::start(Fiber& fiber, const std::function<void()>& kernel) {
                        try {
                          kernel();
                        } catch (const context::detail::forced_unwind&) {
+                         StackSwitch(true).leave(host_stack_, host_stack_bytes_);
                          throw;  // the block is given up
                        } catch (...) {
                          failed_ = std::current_exception();
@@ -154,6 +181,7 @@ void Block::start(Fiber& fiber, const std::function<void()>& kernel) {
 void Block::go_on(Fiber& fiber) {
   running_ = &fiber;
   fiber.waits = Waits::kNot;
+  fiber.started = true;
   StackSwitch switching;
   switching.leave(fiber.stack, fiber.stack_bytes);
   fiber.resume = std::move(fiber.resume).resume();
@@ -161,6 +189,18 @@ void Block::go_on(Fiber& fiber) {
   if (failed_) {
     std::rethrow_exception(failed_);
   }
+}
+
+// Unwinds the stack of a fiber that will not end by itself.
+void Block::give_up(Fiber& fiber) {
+  if (!fiber.started) {
+    return;
+  }
+  running_ = &fiber;
+  StackSwitch switching;
+  switching.leave(fiber.stack, fiber.stack_bytes);
+  fiber.resume = context::fiber();
+  switching.back(nullptr, nullptr);
 }
 
 // Lets the lanes of every complete warp operation go on.

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// Ranks with a GPU each, and optimizer state that ranks share: on the CPU, on emulated GPUs, and on real ones where there are two.
+#include <filesystem>
+#include <string>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "core/device_backend.h"
+#include "core/error.h"
+#include "tests/distributed/run_mpi.h"
+#include "tests/support/paths.h"
+
+namespace clausius {
+namespace {
+
+using ::testing::HasSubstr;
+
+enum class Gpus { kEmulated, kReal };
+
+class GpuRanks : public ::testing::TestWithParam<Gpus> {
+ protected:
+  void SetUp() override {
+    const int count = cuda_backend() != nullptr ? cuda_backend()->count() : 0;
+    if (GetParam() == Gpus::kReal && count < 2) {
+      GTEST_SKIP() << "ranks need a CUDA device each, and this machine has " << count;
+    }
+    if (GetParam() == Gpus::kEmulated && !std::filesystem::exists(test::emulated_ranks_program())) {
+      GTEST_SKIP() << "emulated GPUs are in the build tree alone";
+    }
+  }
+  static void expect_success(int ranks, const std::string& mode) {
+    const std::string program =
+        GetParam() == Gpus::kReal ? test::ranks_program() : test::emulated_ranks_program();
+    const test::ProcessResult result = test::run_mpi(program, ranks, mode);
+    EXPECT_EQ(result.exit_code, 0) << mode << " on " << ranks << " ranks:\n" << result.output;
+  }
+};
+
+// The same bits as between CPUs: rank order, tree order, bf16 on the wire.
+TEST_P(GpuRanks, CollectivesMatchTheirDefinition) {
+  expect_success(2, "gpu_collectives");
+  if (GetParam() == Gpus::kEmulated) {
+    expect_success(3, "gpu_collectives");
+  }
+}
+
+TEST_P(GpuRanks, NcclMayChooseTheOrder) {
+  expect_success(2, "gpu_any_order");
+}
+
+TEST_P(GpuRanks, ZeroOneDrawsTheCurveOfZeroZero) {
+  expect_success(2, "gpu_zero");
+}
+
+INSTANTIATE_TEST_SUITE_P(Emulated, GpuRanks, ::testing::Values(Gpus::kEmulated));
+INSTANTIATE_TEST_SUITE_P(Cuda, GpuRanks, ::testing::Values(Gpus::kReal));
+
+// An emulated GPU hangs in the host's thread, where the same watchdog looks; a real one in its stream.
+TEST(CudaRanksWatch, NamesRankAndCollective) {
+  if (cuda_backend() == nullptr || cuda_backend()->count() < 2) {
+    GTEST_SKIP() << "a hung stream needs two CUDA devices";
+  }
+  const test::ProcessResult result = test::run_mpi(test::ranks_program(), 2, "gpu_stay_away");
+  EXPECT_EQ(result.exit_code, static_cast<int>(ExitCode::kCommunication)) << result.output;
+  EXPECT_THAT(result.output, HasSubstr("rank 0: all_reduce 'bucket 4' has not finished for 2 s"));
+  EXPECT_FALSE(result.timed_out);
+}
+
+TEST(SharedState, ZeroOneDrawsTheCurveOfZeroZero) {
+  for (const int ranks : {2, 3}) {
+    const test::ProcessResult result = test::run_mpi(test::ranks_program(), ranks, "zero");
+    EXPECT_EQ(result.exit_code, 0) << ranks << " ranks:\n" << result.output;
+  }
+}
+
+}  // namespace
+}  // namespace clausius

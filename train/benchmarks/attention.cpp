@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+// Attention on views of one fused projection, as models call it. The entropy is always computed; `forward_backward_entropy` also
+// takes a gradient of it, as the entropy regularizers do.
+#include "core/ops/attention/attention.h"
+
+#include "train/benchmarks/micro.h"
+#include "train/benchmarks/timing.h"
+
+namespace clausius {
+namespace {
+
+enum class Pass { kForward, kForwardBackward, kForwardBackwardEntropy };
+
+// q, k and v of [B, T, 3 H, D] memory, which is a fused projection's.
+struct Heads {
+  explicit Heads(const Tensor& fused) : H(fused.size(2) / 3), fused_BTHD(fused) {}
+  [[nodiscard]] Tensor part(std::int64_t index) const {
+    return fused_BTHD.slice(2, index * H, (index + 1) * H).transpose(1, 2);
+  }
+  std::int64_t H;
+  Tensor fused_BTHD;
+};
+
+MicroWork attention(Device device, const AttentionShape& shape, Pass pass, Dtype dtype) {
+  const auto [B, H, T, D, causal, dtypes] = shape;
+  const Heads qkv(normal_values({B, T, 3 * H, D}, dtype, device));
+  const Tensor q = qkv.part(0);
+  const Tensor k = qkv.part(1);
+  const Tensor v = qkv.part(2);
+  ops::AttentionOptions options;
+  options.mask.causal = causal;
+  // 4 T^2 D a head, half of it masked where causal; backward is 2.5 times that.
+  const double forward_flops =
+      (causal ? 2.0 : 4.0) * static_cast<double>(B * H * D) * static_cast<double>(T * T);
+  if (pass == Pass::kForward) {
+    return {.run = [=] { (void)ops::attention(q, k, v, {}, {}, options); }, .flops = forward_flops};
+  }
+  const Tensor dy = normal_values({B, T, H, D}, dtype, device);
+  const Tensor dentropy = pass == Pass::kForwardBackwardEntropy
+                              ? normal_values({B, H, T}, Dtype::kF32, device)
+                              : Tensor();
+  const Heads gradients(Tensor::empty(qkv.fused_BTHD.shape(), dtype, device));
+  return {.run =
+              [=] {
+                const ops::AttentionResult result = ops::attention(q, k, v, {}, {}, options);
+                (void)ops::attention_backward(
+                    dy, dentropy, {}, q, k, v, {}, {}, result, options,
+                    {gradients.part(0), gradients.part(1), gradients.part(2), {}, {}});
+              },
+          .flops = 3.5 * forward_flops};
+}
+
+void add_attention(BenchmarkList& list) {
+  const Device device = list.device();
+  for (const auto& [variant, pass] :
+       {std::pair("forward", Pass::kForward), std::pair("forward_backward", Pass::kForwardBackward),
+        std::pair("forward_backward_entropy", Pass::kForwardBackwardEntropy)}) {
+    for (const AttentionShape& shape : list.shapes().attention) {
+      for (const Dtype dtype : shape.dtypes) {
+        list.add(concat("attention/", variant, "/B", shape.B, "_H", shape.H, "_T", shape.T, "_D",
+                        shape.D, shape.causal ? "/causal" : "/full"),
+                 dtype, [=, pass = pass] { return attention(device, shape, pass, dtype); });
+      }
+    }
+  }
+}
+
+CLS_BENCHMARKS("attention", add_attention);
+
+}  // namespace
+}  // namespace clausius
