@@ -70,6 +70,7 @@ StepOutcome TrainStep::run(const LoadedStep& data,
   if (outcome.finite) {
     const double clip = options_.clip_norm.value_or(0.0);
     const double scale = clip > 0 && outcome.grad_norm > clip ? clip / outcome.grad_norm : 1.0;
+    const DeviceRange range(parameters.device(), "optimizer");
     const Tensor change = optimizer_.step({.lr = lr, .gradient_scale = scale, .step = step});
     if (reducer_.shared()) {
       gather_parameters(parameters, communicator_, reducer_.buckets());
@@ -105,18 +106,23 @@ void TrainStep::forward_backward(
     const Batch& batch, std::int64_t step, bool last, Tensor loss, EntropyTotals& entropy) {
   Tape tape;
   const ParameterStore::Bind bind(model_.parameters(), &tape);
-  Telemetry telemetry;
-  const ForwardLoss forward = model_.forward_loss(batch, {.phase = Phase::kTrain,
-                                                          .seed = options_.seed,
-                                                          .step = narrow<std::uint32_t>(step),
-                                                          .recompute = options_.recompute,
-                                                          .telemetry = &telemetry});
-  loss.copy_from(forward.loss_sum.value());
-  entropy.add(telemetry);
   const Device device = model_.parameters().device();
+  const ForwardLoss forward = [&] {
+    const DeviceRange range(device, "forward");
+    Telemetry telemetry;
+    const ForwardLoss made = model_.forward_loss(batch, {.phase = Phase::kTrain,
+                                                         .seed = options_.seed,
+                                                         .step = narrow<std::uint32_t>(step),
+                                                         .recompute = options_.recompute,
+                                                         .telemetry = &telemetry});
+    loss.copy_from(made.loss_sum.value());
+    entropy.add(telemetry);
+    return made;
+  }();
   if (options_.trace) {
     backward_times_.begin = Moment(device);
   }
+  const DeviceRange range(device, "backward");
   const Tensor seed = seed_.to(forward.loss_sum.dtype());
   if (last) {
     reducer_.start(&tape);

@@ -2,6 +2,7 @@
 // The communicator of ranks with a GPU each.
 #include "core/comm/nccl.h"
 
+#if __has_include(<nccl.h>)
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -421,3 +422,14 @@ std::unique_ptr<Communicator> make_nccl_communicator(std::unique_ptr<Communicato
 }
 
 }  // namespace clausius::detail
+#else
+namespace clausius::detail {
+
+std::unique_ptr<Communicator> make_nccl_communicator(std::unique_ptr<Communicator> /*host*/,
+                                                     const CommunicatorOptions& /*options*/) {
+  throw DeviceError(
+      "ranks with a GPU each need NCCL, whose header was not there when this program was built");
+}
+
+}  // namespace clausius::detail
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The watching thread.
+#if __has_include(<nccl.h>)
 #include "core/comm/nccl_watch.h"
 
 #include <utility>
@@ -74,3 +75,4 @@ void NcclWatch::give_up(const std::string& why) const {
 }
 
 }  // namespace clausius::detail
+#endif
