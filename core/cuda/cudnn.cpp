@@ -76,6 +76,7 @@ cudnnHandle_t cudnn_handle(Device device) {
   const std::lock_guard lock(mutex);
   cudnnHandle_t& handle = handles[device.index];
   if (handle == nullptr) {
+    bind_thread();
     CLS_CUDNN_CHECK(create(&handle));
     CLS_CUDNN_CHECK(set_stream(handle, compute_stream()));
   }

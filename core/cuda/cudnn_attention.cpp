@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "core/cuda/check.h"
+#include "core/cuda/context.h"
 #include "core/cuda/cudnn_graph.h"
 #include "core/device_backend.h"
 #include "core/error.h"
@@ -460,7 +461,8 @@ std::string missing() {
     return "cuDNN 9.10.0 and 9.10.1 have wrong gradients of attention; 9.10.2 has not";
   }
   int major = 0;
-  CLS_CUDA_CHECK(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, 0));
+  CLS_CUDA_CHECK(
+      cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, selected_device()));
   return major == 8 || major == 9
              ? std::string()
              : concat("a device of compute capability ", major,

@@ -24,11 +24,10 @@ Batch batch_of(const std::vector<std::int32_t>& borders) {
 }
 
 std::vector<ops::AttentionMask> masks() {
-  ops::AttentionMask full;
-  full.causal = false;
-  ops::AttentionMask window;
-  window.window = 2;
-  return {ops::AttentionMask(), full, window};
+  std::vector<ops::AttentionMask> list(3);  // causal as they are
+  list[1].causal = false;
+  list[2].window = 2;
+  return list;
 }
 
 // A mask that gets its documents as intervals sees what one with cu_seqlens sees.

@@ -86,24 +86,32 @@ TEST(LinearActivation, InPlaceGivesTheSameBits) {
   }
 }
 
-void expect_bias_before_rounding(Device device) {
+void expect_bias_before_rounding(Device device, std::int64_t rows, std::int64_t columns) {
   // 1 + bias lies above the middle of two bf16 numbers, 1 + bf16(bias) on it.
   const float bias = 0x1p-8F + 0x1p-18F;
-  for (const std::int64_t rows : {1, 70}) {
-    Tensor x = Tensor::empty({rows, 1}, Dtype::kBf16);
-    x.fill(1.0);
-    Tensor weight = Tensor::empty({9, 1}, Dtype::kBf16);
-    weight.fill(1.0);
-    Tensor bias_N = Tensor::empty({9}, Dtype::kF32);
-    bias_N.fill(bias);
-    const Tensor y = ops::linear(x.to(device), weight.to(device), bias_N.to(device)).to(kCpu);
-    const Tensor pre = ops::linear_activation(x.to(device), weight.to(device), bias_N.to(device),
-                                              ops::relu_forward_kernels(), /*keep_pre=*/true)
-                           .pre.to(kCpu);
-    for (const Tensor& got : {y, pre}) {
-      for (const bf16 value : got.span<bf16>()) {
-        EXPECT_EQ(static_cast<float>(value), 1 + 0x1p-7F);
+  const Tensor x = Tensor::full({rows, 1}, 1.0, Dtype::kBf16, device);
+  const Tensor weight = Tensor::full({columns, 1}, 1.0, Dtype::kBf16, device);
+  const Tensor bias_N = Tensor::full({columns}, bias, Dtype::kF32, device);
+  const Tensor y = ops::linear(x, weight, bias_N).to(kCpu);
+  const Tensor pre =
+      ops::linear_activation(x, weight, bias_N, ops::relu_forward_kernels(), /*keep_pre=*/true)
+          .pre.to(kCpu);
+  for (const Tensor& got : {y, pre}) {
+    std::string wrong;
+    for (std::int64_t i = 0; i < got.numel() && wrong.size() < 80; ++i) {
+      if (static_cast<float>(got.data<bf16>()[i]) != 1 + 0x1p-7F) {
+        wrong += concat(' ', i / columns, ',', i % columns);
       }
+    }
+    EXPECT_EQ(wrong, "") << rows << " rows of " << columns
+                         << ": elements that lost the bias's rest";
+  }
+}
+
+void expect_bias_before_rounding(Device device) {
+  for (const std::int64_t rows : {1, 2, 70, 256}) {
+    for (const std::int64_t columns : {1, 9, 16, 24, 96, 768}) {
+      expect_bias_before_rounding(device, rows, columns);
     }
   }
 }

@@ -30,8 +30,9 @@ TEST(CudaBenchmarks, TimeIsThatOfACall) {
 }
 
 TEST(CudaBenchmarks, StepTakesWhatThePlanSays) {
-  // A step's scratch in the kernels is what the plan leaves out.
-  constexpr double kBound = 0.05;
+  // The plan leaves out what kernels take for a moment. It rounds blocks up by an eighth at most, as allocators of real devices do.
+  constexpr double kLeast = 0.95;
+  constexpr double kMost = 1.125;
   for (const char* precision : {"precision=f32", "precision=bf16"}) {
     Recipe recipe =
         load_recipe(test::source_dir() / "recipes" / "tiny_cpu.yaml",
@@ -42,7 +43,9 @@ TEST(CudaBenchmarks, StepTakesWhatThePlanSays) {
     EXPECT_GE(step.held_memory_bytes, step.peak_memory_bytes);
     const TrainingPlan plan = make_training_plan(recipe, 1, 1);
     const auto planned = static_cast<double>(plan.chosen().step_bytes() - plan.chosen().workspace);
-    EXPECT_NEAR(planned / static_cast<double>(step.peak_memory_bytes), 1.0, kBound) << precision;
+    const double ratio = planned / static_cast<double>(step.peak_memory_bytes);
+    EXPECT_GE(ratio, kLeast) << precision;
+    EXPECT_LE(ratio, kMost) << precision;
   }
 }
 

@@ -3,6 +3,7 @@
 // takes a gradient of it, as the entropy regularizers do.
 #include "core/ops/attention/attention.h"
 
+#include "core/ops/attention/attention_cudnn.h"
 #include "train/benchmarks/micro.h"
 #include "train/benchmarks/timing.h"
 
@@ -21,7 +22,11 @@ struct Heads {
   Tensor fused_BTHD;
 };
 
-MicroWork attention(Device device, const AttentionShape& shape, Pass pass, Dtype dtype) {
+MicroWork attention(Device device,
+                    const AttentionShape& shape,
+                    Pass pass,
+                    Dtype dtype,
+                    ops::AttentionEngine engine) {
   const auto [B, H, T, D, causal, dtypes] = shape;
   const Heads qkv(normal_values({B, T, 3 * H, D}, dtype, device));
   const Tensor q = qkv.part(0);
@@ -29,6 +34,7 @@ MicroWork attention(Device device, const AttentionShape& shape, Pass pass, Dtype
   const Tensor v = qkv.part(2);
   ops::AttentionOptions options;
   options.mask.causal = causal;
+  options.engine = engine;
   // 4 T^2 D a head, half of it masked where causal; backward is 2.5 times that.
   const double forward_flops =
       (causal ? 2.0 : 4.0) * static_cast<double>(B * H * D) * static_cast<double>(T * T);
@@ -52,16 +58,25 @@ MicroWork attention(Device device, const AttentionShape& shape, Pass pass, Dtype
 
 void add_attention(BenchmarkList& list) {
   const Device device = list.device();
-  for (const auto& [variant, pass] :
-       {std::pair("forward", Pass::kForward), std::pair("forward_backward", Pass::kForwardBackward),
-        std::pair("forward_backward_entropy", Pass::kForwardBackwardEntropy)}) {
+  const auto add = [&](std::string_view name, Pass pass, ops::AttentionEngine engine) {
     for (const AttentionShape& shape : list.shapes().attention) {
       for (const Dtype dtype : shape.dtypes) {
-        list.add(concat("attention/", variant, "/B", shape.B, "_H", shape.H, "_T", shape.T, "_D",
-                        shape.D, shape.causal ? "/causal" : "/full"),
-                 dtype, [=, pass = pass] { return attention(device, shape, pass, dtype); });
+        if (engine == ops::AttentionEngine::kOwn || dtype == Dtype::kBf16) {
+          list.add(concat(name, "/B", shape.B, "_H", shape.H, "_T", shape.T, "_D", shape.D,
+                          shape.causal ? "/causal" : "/full"),
+                   dtype, [=] { return attention(device, shape, pass, dtype, engine); });
+        }
       }
     }
+  };
+  add("attention/forward", Pass::kForward, ops::AttentionEngine::kOwn);
+  add("attention/forward_backward", Pass::kForwardBackward, ops::AttentionEngine::kOwn);
+  add("attention/forward_backward_entropy", Pass::kForwardBackwardEntropy,
+      ops::AttentionEngine::kOwn);
+  // The other engine, which knows no entropy, where it can run.
+  if (device != kCpu && ops::cudnn_attention_missing().empty()) {
+    add("cudnn/forward", Pass::kForward, ops::AttentionEngine::kCudnn);
+    add("cudnn/forward_backward", Pass::kForwardBackward, ops::AttentionEngine::kCudnn);
   }
 }
 

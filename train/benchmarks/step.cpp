@@ -34,6 +34,36 @@ void wait_for(Device device) {
   }
 }
 
+// run(number) takes a step and returns its loss; fills the times, the memory and the last loss.
+template <class Run>
+void time_steps(StepBenchmark& result, std::int64_t steps, const Run& run) {
+  constexpr std::int64_t kWarmUp = 2;
+  Allocator& memory = allocator(result.device);
+  std::vector<double> seconds;
+  std::size_t held = 0;
+  memory.trim();
+  memory.reset_peak();
+  for (std::int64_t number = 1; number <= kWarmUp + steps; ++number) {
+    const auto start = std::chrono::steady_clock::now();
+    result.loss = run(number);
+    wait_for(result.device);
+    const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
+    const MemoryStats now = memory.stats();
+    held = std::max({held, now.peak_bytes, now.used_bytes + now.cached_bytes});
+    if (number > kWarmUp) {
+      seconds.push_back(elapsed.count());
+    }
+  }
+  std::sort(seconds.begin(), seconds.end());
+  const std::size_t middle = seconds.size() / 2;
+  result.best_seconds = seconds.front();
+  result.median_seconds =
+      seconds.size() % 2 == 1 ? seconds[middle] : (seconds[middle - 1] + seconds[middle]) / 2;
+  result.peak_memory_bytes = static_cast<std::int64_t>(memory.stats().peak_bytes);
+  result.held_memory_bytes = static_cast<std::int64_t>(held);
+  result.peak_resident_bytes = peak_resident_bytes();
+}
+
 }  // namespace
 
 StepBenchmark benchmark_step(const Recipe& original, const StepBenchmarkOptions& options) {
@@ -72,35 +102,13 @@ StepBenchmark benchmark_step(const Recipe& original, const StepBenchmarkOptions&
                                                      .vocab_size = result.vocab_size}));
   data.weight = data.micro_batches.front().weight;
 
-  constexpr std::int64_t kWarmUp = 2;
-  std::vector<double> seconds;
-  std::size_t held = 0;
-  allocator(store.device()).trim();
-  allocator(store.device()).reset_peak();
-  for (std::int64_t number = 1; number <= kWarmUp + options.steps; ++number) {
+  time_steps(result, options.steps, [&](std::int64_t number) {
     entropy.reset();
-    const auto start = std::chrono::steady_clock::now();
-    result.loss = step.run(data, number, 3e-4, entropy).loss;
-    wait_for(store.device());
-    const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
-    const MemoryStats now = allocator(store.device()).stats();
-    held = std::max(held, now.used_bytes + now.cached_bytes);
-    if (number > kWarmUp) {
-      seconds.push_back(elapsed.count());
-    }
-  }
-  std::sort(seconds.begin(), seconds.end());
-  const std::size_t middle = seconds.size() / 2;
-  result.best_seconds = seconds.front();
-  result.median_seconds =
-      seconds.size() % 2 == 1 ? seconds[middle] : (seconds[middle - 1] + seconds[middle]) / 2;
+    return step.run(data, number, 3e-4, entropy).loss;
+  });
   const ForwardCost cost = model->cost(result.context_length);
   result.flops = static_cast<double>(result.rows * result.context_length) *
                  (3.0 * cost.matmul_flops_per_token + 3.5 * cost.attention_flops_per_token);
-  const MemoryStats memory = allocator(store.device()).stats();
-  result.peak_memory_bytes = static_cast<std::int64_t>(memory.peak_bytes);
-  result.held_memory_bytes = static_cast<std::int64_t>(held);
-  result.peak_resident_bytes = peak_resident_bytes();
   return result;
 }
 

@@ -29,9 +29,8 @@ struct StepBenchmark {
   double loss = 0;
   /// Of the median step; attention backward counts 2.5 times forward, masked halves and recomputation not at all.
   double flops = 0;
-  std::int64_t peak_memory_bytes = 0;  // in use at once, by the allocator
-  std::int64_t held_memory_bytes =
-      0;  // after any step, with the blocks that the allocator keeps for reuse
+  std::int64_t peak_memory_bytes = 0;    // in use at once, by the allocator
+  std::int64_t held_memory_bytes = 0;    // with the blocks that the allocator keeps for reuse
   std::int64_t peak_resident_bytes = 0;  // of the process so far
 
   [[nodiscard]] double tokens_per_second() const {

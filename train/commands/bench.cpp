@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // `clausius bench`: ops and whole training steps, with the machine's ceilings beside them.
+#include <algorithm>
 #include <iostream>
 #include <string>
 #include <string_view>
@@ -81,24 +82,27 @@ class BenchCommand final : public Command {
   }
 
  private:
-  // Each recipe in f32 and in bf16, unless the overrides choose.
+  [[nodiscard]] bool overrides(std::string_view key) const {
+    return std::any_of(overrides_.begin(), overrides_.end(),
+                       [&](const std::string& text) { return text.starts_with(concat(key, "=")); });
+  }
+
+  // Each recipe in f32 and in bf16, and on the device of the ops, unless the overrides choose.
   [[nodiscard]] std::vector<Recipe> step_recipes() const {
-    bool chosen = false;
-    for (const std::string& text : overrides_) {
-      chosen = chosen || text.starts_with("precision=");
+    std::vector<std::string> common = overrides_;
+    if (!overrides("device")) {
+      common.push_back(concat("device=", device_word_));
     }
     std::vector<Recipe> list;
     for (const std::string& name :
          recipes_.empty() ? std::vector<std::string>{"baby_gpt", "gpt2_124m"} : recipes_) {
       for (const char* precision : {"precision=f32", "precision=bf16"}) {
-        // An override of the user's own comes later and wins.
-        std::vector<std::string> overrides = {concat("device=", device_word_)};
-        overrides.insert(overrides.end(), overrides_.begin(), overrides_.end());
-        if (!chosen) {
-          overrides.emplace_back(precision);
+        std::vector<std::string> all = common;
+        if (!overrides("precision")) {
+          all.emplace_back(precision);
         }
-        list.push_back(load_recipe(find_recipe(name), overrides));
-        if (chosen) {
+        list.push_back(load_recipe(find_recipe(name), all));
+        if (overrides("precision")) {
           break;
         }
       }

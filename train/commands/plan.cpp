@@ -38,7 +38,12 @@ class PlanCommand final : public Command {
     CLS_CHECK(ranks_ >= 1, ConfigError, "-n ", ranks_, "; expected 1 or more");
     const MachineProfile* profile = machine_.empty() ? nullptr : &find_machine_profile(machine_);
     if (profile != nullptr) {
-      overrides_.emplace_back("device=auto");  // the profile's, whether this machine has one or not
+      CLS_CHECK(std::none_of(overrides_.begin(), overrides_.end(),
+                             [](const auto& text) { return text.starts_with("device="); }),
+                ConfigError, "--machine ", machine_,
+                " says what the run computes on; leave device out");
+      // Whatever the recipe says, and whether this machine has such a device or not.
+      overrides_.emplace_back("device=auto");
     }
     const Recipe recipe = load_recipe(find_recipe(recipe_), overrides_);
     const int cores = std::max(1, available_cores() / ranks_);
