@@ -101,6 +101,8 @@ void gemm(const Tensor& a, const Tensor& b, Tensor& out, const ops::GemmOptions&
   const Tensor left = usable(a);
   const Tensor right = usable(b);
   const Bias bias = usable_bias(options.bias_N, out.dtype());
+  // A row that serves all rows; a single one is a matrix like any other, and cuBLASLt forgets c where it is told otherwise.
+  const std::int64_t rest_step = out.size(-2) == 1 ? out.size(-1) : 0;
   const GemmProblem problem{.batch = is_batch(out) ? out.size(0) : 1,
                             .m = out.size(-2),
                             .n = out.size(-1),
@@ -108,7 +110,7 @@ void gemm(const Tensor& a, const Tensor& b, Tensor& out, const ops::GemmOptions&
                             .a = layout_of(left),
                             .b = layout_of(right),
                             .out_step = out_layout.step,
-                            .c_step = bias.rest ? 0 : out_layout.step,
+                            .c_step = bias.rest ? rest_step : out_layout.step,
                             .a_stride = batch_stride(left),
                             .b_stride = batch_stride(right),
                             .out_stride = batch_stride(out),

@@ -83,9 +83,11 @@ TEST(Adamw, EqualsReference) {
       Buffers got = buffers(Dtype::kF32);
       Tensor none;
       const double want_change =
-          ops::adamw(want.gradient, want.first, want.second, want.master, none, ranges(), step).item();
+          ops::adamw(want.gradient, want.first, want.second, want.master, none, ranges(), step)
+              .item();
       const double change =
-          ops::adamw(got.gradient, got.first, got.second, got.master, got.compute, ranges(), step).item();
+          ops::adamw(got.gradient, got.first, got.second, got.master, got.compute, ranges(), step)
+              .item();
       EXPECT_NEAR(change, want_change, 1e-4 * want_change);
       expect_equal_buffers(got, want);
       expect_compute_copy(got);
@@ -114,7 +116,8 @@ TEST(Adamw, BitsDoNotDependOnThreadsOrRangeBorders) {
   for (const int count : {1, 3}) {
     set_num_threads(count);
     Buffers b = buffers(Dtype::kF32);
-    changes.push_back(ops::adamw(b.gradient, b.first, b.second, b.master, b.compute, ranges(), {}).item());
+    changes.push_back(
+        ops::adamw(b.gradient, b.first, b.second, b.master, b.compute, ranges(), {}).item());
     runs.push_back(b);
   }
   set_num_threads(threads);
@@ -239,10 +242,12 @@ TEST_F(CudaOptimizerPasses, AdamwEqualsCpu) {
           .lr = 3e-4, .decoupled = decoupled, .gradient_scale = 0.37, .step = 3};
       Buffers want = buffers(Dtype::kF32);
       Buffers there = on(kCuda, buffers(Dtype::kF32));
-      const double want_change = ops::adamw(want.gradient, want.first, want.second, want.master,
-                                            want.compute, parts, step).item();
+      const double want_change =
+          ops::adamw(want.gradient, want.first, want.second, want.master, want.compute, parts, step)
+              .item();
       const double change = ops::adamw(there.gradient, there.first, there.second, there.master,
-                                       there.compute, parts, step).item();
+                                       there.compute, parts, step)
+                                .item();
       const Buffers got = on(kCpu, there);
       EXPECT_NEAR(change, want_change, 1e-5 * want_change);
       expect_equal_buffers(got, want);
@@ -261,9 +266,11 @@ TEST_F(CudaOptimizerPasses, SgdEqualsCpu) {
       Tensor none;
       Tensor& velocity = momentum == 0.0 ? none : there.first;
       const double want_change =
-          ops::sgd(want.gradient, want.first, want.master, want.compute, many_ranges(), step).item();
+          ops::sgd(want.gradient, want.first, want.master, want.compute, many_ranges(), step)
+              .item();
       const double change =
-          ops::sgd(there.gradient, velocity, there.master, there.compute, many_ranges(), step).item();
+          ops::sgd(there.gradient, velocity, there.master, there.compute, many_ranges(), step)
+              .item();
       const Buffers got = on(kCpu, there);
       EXPECT_NEAR(change, want_change, 1e-5 * want_change);
       expect_equal_buffers(got, want);

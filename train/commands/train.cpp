@@ -50,7 +50,8 @@ class TrainCommand final : public Command {
     if (options_.directory.empty()) {
       options_.directory = std::filesystem::path("runs") / recipe.name;
     }
-    const std::unique_ptr<Communicator> communicator = make_communicator(recipe.parallel, recipe.model_context().device);
+    const std::unique_ptr<Communicator> communicator =
+        make_communicator(recipe.parallel, recipe.model_context().device);
     Log log(communicator->rank() == 0);
     for (const std::string& warning : recipe.warnings) {
       log.warn(warning);

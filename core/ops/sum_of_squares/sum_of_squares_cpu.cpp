@@ -36,9 +36,9 @@ double squares_of(const float* x, std::int64_t count) {
 void sum_of_squares_f32(const Tensor& x_N, Tensor& sum) {
   constexpr std::int64_t kChunk = 1 << 15;
   const float* x = x_N.data<float>();
-  sum.data<double>()[0] = parallel_sum<double>(x_N.numel(), kChunk, [=](std::int64_t begin, std::int64_t end) {
-    return squares_of(x + begin, end - begin);
-  });
+  sum.data<double>()[0] = parallel_sum<double>(
+      x_N.numel(), kChunk,
+      [=](std::int64_t begin, std::int64_t end) { return squares_of(x + begin, end - begin); });
 }
 
 }  // namespace clausius::simd::HWY_NAMESPACE

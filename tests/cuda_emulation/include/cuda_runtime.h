@@ -49,11 +49,16 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream);
 cudaError_t cudaEventQuery(cudaEvent_t event);
 cudaError_t cudaEventSynchronize(cudaEvent_t event);
 cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t begin, cudaEvent_t end);
-inline cudaError_t cudaStreamWaitEvent(cudaStream_t /*stream*/, cudaEvent_t /*event*/, unsigned /*flags*/) {
+inline cudaError_t cudaStreamWaitEvent(cudaStream_t /*stream*/,
+                                       cudaEvent_t /*event*/,
+                                       unsigned /*flags*/) {
   return cudaSuccess;
 }
-inline cudaError_t cudaMemcpyAsync(
-    void* to, const void* from, std::size_t bytes, cudaMemcpyKind /*kind*/, cudaStream_t /*stream*/) {
+inline cudaError_t cudaMemcpyAsync(void* to,
+                                   const void* from,
+                                   std::size_t bytes,
+                                   cudaMemcpyKind /*kind*/,
+                                   cudaStream_t /*stream*/) {
   std::memcpy(to, from, bytes);
   return cudaSuccess;
 }
