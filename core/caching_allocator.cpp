@@ -159,9 +159,9 @@ FreeBlocks CachingAllocator::end_hold() {
   return std::exchange(held_, {});
 }
 
-void CachingAllocator::give_back(FreeBlocks blocks) {
+void CachingAllocator::give_back(const FreeBlocks& blocks) {
   const std::lock_guard lock(mutex_);
-  for (auto& [block, pointers] : blocks) {
+  for (const auto& [block, pointers] : blocks) {
     stats_.cached_bytes += block * pointers.size();
     free_[block].insert(free_[block].end(), pointers.begin(), pointers.end());
   }

@@ -44,7 +44,7 @@ class CachingAllocator final : public Allocator {
   /// program, which nobody else may use between its runs.
   void begin_hold();
   [[nodiscard]] FreeBlocks end_hold();
-  void give_back(FreeBlocks blocks);
+  void give_back(const FreeBlocks& blocks);
 
  private:
   void* take(std::size_t block);

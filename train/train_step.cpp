@@ -110,11 +110,11 @@ void TrainStep::forward_backward(
   const ForwardLoss forward = [&] {
     const DeviceRange range(device, "forward");
     Telemetry telemetry;
-    const ForwardLoss made = model_.forward_loss(batch, {.phase = Phase::kTrain,
-                                                         .seed = options_.seed,
-                                                         .step = narrow<std::uint32_t>(step),
-                                                         .recompute = options_.recompute,
-                                                         .telemetry = &telemetry});
+    ForwardLoss made = model_.forward_loss(batch, {.phase = Phase::kTrain,
+                                                   .seed = options_.seed,
+                                                   .step = narrow<std::uint32_t>(step),
+                                                   .recompute = options_.recompute,
+                                                   .telemetry = &telemetry});
     loss.copy_from(made.loss_sum.value());
     entropy.add(telemetry);
     return made;

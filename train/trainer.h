@@ -49,6 +49,8 @@ class Trainer {
   struct Parts;
   void build_data();
   void build_model();
+  void keep_split();
+  void build_step();
   void resume();
   void open_observers();
   void step(const LoadedStep& data);

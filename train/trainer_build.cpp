@@ -69,51 +69,68 @@ void Trainer::build_data() {
 void Trainer::build_model() {
   Parts& p = *parts_;
   p.plan = plan_run(recipe_, p.data->facts(), communicator_.size(), communicator_.cores_per_rank());
-  if (p.checkpoint) {
-    // The same bits need the same split: what was `auto` then stays what it became.
-    const auto value = [&](const char* name) {
-      return std::get<std::int64_t>(p.checkpoint->values.at(name));
-    };
-    if (recipe_.parallel.threads.is_auto()) {
-      p.plan.threads = narrow<int>(value("threads"));
-    }
-    if (recipe_.train.micro_batch.is_auto()) {
-      p.plan.micro_batch = value("micro_batch");
-    }
-    if (p.plan.threads != value("threads") || p.plan.micro_batch != value("micro_batch") ||
-        p.plan.ranks != value("ranks")) {
-      log_.warn(
-          fmt::format("the checkpoint is of {} ranks, {} threads, micro-batch {}; this run has {}, "
-                      "{}, {}: the same curve, but not "
-                      "the same bits",
-                      value("ranks"), value("threads"), value("micro_batch"), p.plan.ranks,
-                      p.plan.threads, p.plan.micro_batch));
-    }
-  }
+  keep_split();
   set_num_threads(p.plan.threads);
   ModelContext context = recipe_.model_context();
   const bool shared = recipe_.parallel.zero == 1 && communicator_.size() > 1;
   const int shares = shared ? communicator_.size() : 1;
   context.parameter_shares = shares;
   p.model = recipe_.model.make(context);
-  p.model->parameters().allocate_gradients();
-  p.objective = recipe_.objective.make();
-  CLS_CHECK(recipe_.train.device_graph != DeviceGraph::kOn ||
-                (context.device.kind == DeviceKind::kCuda && communicator_.size() == 1 &&
-                 options_.trace.empty()),
-            ConfigError,
-            "train.device_graph: on: a step is recorded on one CUDA device, by one rank, without "
-            "--trace; this run has device ",
-            context.device, ", ", communicator_.size(), " ranks",
-            options_.trace.empty() ? "" : ", --trace");
-  std::vector<FlatRange> buckets = make_buckets(p.model->parameters(), p.plan.bucket_bytes, shares);
+  ParameterStore& parameters = p.model->parameters();
+  parameters.allocate_gradients();
+  std::vector<FlatRange> buckets = make_buckets(parameters, p.plan.bucket_bytes, shares);
   if (shared) {
-    p.model->parameters().set_owned(shares_of(buckets, communicator_.rank(), shares));
+    parameters.set_owned(shares_of(buckets, communicator_.rank(), shares));
   }
-  p.optimizer = recipe_.optimizer.make(p.model->parameters());
+  p.optimizer = recipe_.optimizer.make(parameters);
+  p.reducer =
+      std::make_unique<GradientReducer>(parameters, communicator_, std::move(buckets), shared);
+  build_step();
+  const ForwardCost cost = p.model->cost(p.plan.tokens_per_sample);
+  p.flops_per_token = 3.0 * cost.matmul_flops_per_token + 3.5 * cost.attention_flops_per_token;
+  p.peak_flops = communicator_.all_reduce(
+      measure_gemm_peak(parameters.compute_dtype(), parameters.device()), ReduceOp::kSum, "peak");
+  // The measurement is no part of the run's memory.
+  allocator(parameters.device()).reset_peak();
+}
+
+// The same bits need the same split: what was `auto` when the checkpoint was written stays what it became.
+void Trainer::keep_split() {
+  Parts& p = *parts_;
+  if (!p.checkpoint) {
+    return;
+  }
+  const auto value = [&](const char* name) {
+    return std::get<std::int64_t>(p.checkpoint->values.at(name));
+  };
+  if (recipe_.parallel.threads.is_auto()) {
+    p.plan.threads = narrow<int>(value("threads"));
+  }
+  if (recipe_.train.micro_batch.is_auto()) {
+    p.plan.micro_batch = value("micro_batch");
+  }
+  if (p.plan.threads != value("threads") || p.plan.micro_batch != value("micro_batch") ||
+      p.plan.ranks != value("ranks")) {
+    log_.warn(
+        fmt::format("the checkpoint is of {} ranks, {} threads, micro-batch {}; this run has {}, "
+                    "{}, {}: the same curve, but not the same bits",
+                    value("ranks"), value("threads"), value("micro_batch"), p.plan.ranks,
+                    p.plan.threads, p.plan.micro_batch));
+  }
+}
+
+void Trainer::build_step() {
+  Parts& p = *parts_;
+  const Device device = p.model->parameters().device();
+  CLS_CHECK(
+      recipe_.train.device_graph != DeviceGraph::kOn ||
+          (device.kind == DeviceKind::kCuda && communicator_.size() == 1 && options_.trace.empty()),
+      ConfigError,
+      "train.device_graph: on: a step is recorded on one CUDA device, by one rank, without "
+      "--trace; this run has device ",
+      device, ", ranks: ", communicator_.size(), options_.trace.empty() ? "" : ", --trace");
+  p.objective = recipe_.objective.make();
   p.schedule = recipe_.schedule.make(p.plan.run);
-  p.reducer = std::make_unique<GradientReducer>(p.model->parameters(), communicator_,
-                                                std::move(buckets), shared);
   p.step = std::make_unique<TrainStep>(
       *p.model, *p.optimizer, *p.reducer, communicator_,
       TrainStepOptions{.seed = static_cast<std::uint64_t>(recipe_.seed),
@@ -121,16 +138,8 @@ void Trainer::build_model() {
                        .recompute = recipe_.train.recompute,
                        .trace = !options_.trace.empty(),
                        .record = recipe_.train.device_graph != DeviceGraph::kOff});
-  p.entropy =
-      std::make_unique<EntropyTotals>(p.model->heads_per_layer(), p.model->parameters().device());
+  p.entropy = std::make_unique<EntropyTotals>(p.model->heads_per_layer(), device);
   p.health = std::make_unique<HealthMonitor>(recipe_.monitor);
-  const ForwardCost cost = p.model->cost(p.plan.tokens_per_sample);
-  p.flops_per_token = 3.0 * cost.matmul_flops_per_token + 3.5 * cost.attention_flops_per_token;
-  p.peak_flops = communicator_.all_reduce(
-      measure_gemm_peak(p.model->parameters().compute_dtype(), p.model->parameters().device()),
-      ReduceOp::kSum, "peak");
-  // The measurement is no part of the run's memory.
-  allocator(p.model->parameters().device()).reset_peak();
 }
 
 void Trainer::resume() {

@@ -54,7 +54,11 @@ class GpuWork final : public Work::State {
     begin_->record(cuda::communication_stream());
   }
   // Memory that it uses must not be handed out before it ends.
-  ~GpuWork() override { GpuWork::wait(); }
+  ~GpuWork() override {
+    if (!waited_) {
+      end_->hold_back_unchecked(cuda::compute_stream());
+    }
+  }
 
   /// Memory that lives as long as the collective.
   Tensor hold(const Tensor& tensor) { return held_.emplace_back(tensor); }

@@ -24,6 +24,10 @@ class Event {
   void hold_back(cudaStream_t stream) const {
     CLS_CUDA_CHECK(cudaStreamWaitEvent(stream, event_, 0));
   }
+  /// For destructors: after a failure there is nothing left to order.
+  void hold_back_unchecked(cudaStream_t stream) const noexcept {
+    (void)cudaStreamWaitEvent(stream, event_, 0);
+  }
   [[nodiscard]] bool done() const {
     const cudaError_t result = cudaEventQuery(event_);
     if (result == cudaErrorNotReady) {

@@ -13,8 +13,8 @@ namespace clausius::cuda {
 /// Value:   a and b both f32 or both bf16; out f32, or bf16 when they are. Sums are f32, never TF32, and the bias is
 ///          added to them before the one rounding to bf16; a bf16 out takes it as the sum of two bf16 numbers, exact to 2^-18 of
 ///          it. Bits depend on the shapes, strides and alignments alone.
-/// Cost:    a bias costs no pass over out, unless out is bf16 and accumulated to (or cuBLASLt has no algorithm for the two parts):
-///          that goes through an f32 copy.
+/// Cost:    a bias costs no pass over out, unless out is bf16 and accumulated to (or rows do not begin on sixteen bytes, or cuBLASLt has
+///          no algorithm for the two parts): that goes through an f32 copy.
 void gemm(const Tensor& a, const Tensor& b, Tensor& out, const ops::GemmOptions& options = {});
 
 }  // namespace clausius::cuda

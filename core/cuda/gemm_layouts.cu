@@ -74,6 +74,12 @@ void gemm_through_f32(const Tensor& a,
   out.copy_from(sum);
 }
 
+// Rows that begin on sixteen bytes. For others cuBLASLt has kernels of another make, which round the sum before they add the bias.
+bool has_whole_vectors(const Tensor& matrix) {
+  const std::int64_t step = layout_of(matrix).step * narrow<std::int64_t>(size_of(matrix.dtype()));
+  return step % 16 == 0 && reinterpret_cast<std::uintptr_t>(matrix.raw()) % 16 == 0;
+}
+
 std::int64_t batch_stride(const Tensor& tensor) {
   return is_batch(tensor) && tensor.size(0) > 1 ? tensor.stride(0) : 0;
 }
@@ -101,8 +107,10 @@ void gemm(const Tensor& a, const Tensor& b, Tensor& out, const ops::GemmOptions&
   const Tensor left = usable(a);
   const Tensor right = usable(b);
   const Bias bias = usable_bias(options.bias_N, out.dtype());
-  // A row that serves all rows; a single one is a matrix like any other, and cuBLASLt forgets c where it is told otherwise.
-  const std::int64_t rest_step = out.size(-2) == 1 ? out.size(-1) : 0;
+  if (bias.rest &&
+      !(has_whole_vectors(left) && has_whole_vectors(right) && has_whole_vectors(out))) {
+    return gemm_through_f32(a, b, out, options);
+  }
   const GemmProblem problem{.batch = is_batch(out) ? out.size(0) : 1,
                             .m = out.size(-2),
                             .n = out.size(-1),
@@ -110,7 +118,7 @@ void gemm(const Tensor& a, const Tensor& b, Tensor& out, const ops::GemmOptions&
                             .a = layout_of(left),
                             .b = layout_of(right),
                             .out_step = out_layout.step,
-                            .c_step = bias.rest ? rest_step : out_layout.step,
+                            .c_step = bias.rest ? 0 : out_layout.step,
                             .a_stride = batch_stride(left),
                             .b_stride = batch_stride(right),
                             .out_stride = batch_stride(out),

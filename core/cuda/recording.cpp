@@ -29,7 +29,7 @@ class GraphProgram final : public DeviceProgram {
   ~GraphProgram() override {
     (void)cudaStreamSynchronize(compute_stream());
     (void)cudaGraphExecDestroy(program_);
-    memory_.give_back(std::move(blocks_));
+    memory_.give_back(blocks_);
   }
 
   void run() override { CLS_CUDA_CHECK(cudaGraphLaunch(program_, compute_stream())); }
@@ -56,7 +56,7 @@ class Recorder {
       if (graph != nullptr) {
         (void)cudaGraphDestroy(graph);
       }
-      memory_.give_back(std::move(blocks_));
+      memory_.give_back(blocks_);
       (void)cudaGetLastError();
     }
   }

@@ -35,7 +35,7 @@ TEST(CachingAllocator, HeldBlocksAreNobodyElses) {
   EXPECT_EQ(memory.allocate(1000), used) << "within a recording blocks are used again";
   memory.release(used, 1000);
   void* const kept = memory.allocate(5000);
-  FreeBlocks held = memory.end_hold();
+  const FreeBlocks held = memory.end_hold();
   void* const other = memory.allocate(1000);
   EXPECT_NE(other, used) << "the recording still writes to it";
   memory.release(other, 1000);
@@ -44,7 +44,7 @@ TEST(CachingAllocator, HeldBlocksAreNobodyElses) {
   memory.release(kept, 5000);
 
   const std::size_t cached = memory.stats().cached_bytes;
-  memory.give_back(std::move(held));
+  memory.give_back(held);
   EXPECT_EQ(memory.stats().cached_bytes, cached + 1024);
   EXPECT_EQ(memory.allocate(1000), used);
   memory.release(used, 1000);

@@ -86,11 +86,15 @@ TEST(LinearActivation, InPlaceGivesTheSameBits) {
   }
 }
 
-void expect_bias_before_rounding(Device device, std::int64_t rows, std::int64_t columns) {
+void expect_bias_before_rounding(Device device,
+                                 std::int64_t rows,
+                                 std::int64_t inner,
+                                 std::int64_t columns) {
   // 1 + bias lies above the middle of two bf16 numbers, 1 + bf16(bias) on it.
   const float bias = 0x1p-8F + 0x1p-18F;
-  const Tensor x = Tensor::full({rows, 1}, 1.0, Dtype::kBf16, device);
-  const Tensor weight = Tensor::full({columns, 1}, 1.0, Dtype::kBf16, device);
+  const Tensor x =
+      Tensor::full({rows, inner}, 1.0 / static_cast<double>(inner), Dtype::kBf16, device);
+  const Tensor weight = Tensor::full({columns, inner}, 1.0, Dtype::kBf16, device);
   const Tensor bias_N = Tensor::full({columns}, bias, Dtype::kF32, device);
   const Tensor y = ops::linear(x, weight, bias_N).to(kCpu);
   const Tensor pre =
@@ -110,8 +114,10 @@ void expect_bias_before_rounding(Device device, std::int64_t rows, std::int64_t 
 
 void expect_bias_before_rounding(Device device) {
   for (const std::int64_t rows : {1, 2, 70, 256}) {
-    for (const std::int64_t columns : {1, 9, 16, 24, 96, 768}) {
-      expect_bias_before_rounding(device, rows, columns);
+    for (const std::int64_t inner : {1, 8, 64}) {
+      for (const std::int64_t columns : {1, 9, 16, 768}) {
+        expect_bias_before_rounding(device, rows, inner, columns);
+      }
     }
   }
 }

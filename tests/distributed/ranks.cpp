@@ -118,7 +118,7 @@ Trained train(Communicator& communicator, Device device, bool shared, std::optio
   Trained trained;
   for (int number = 1; number <= 6; ++number) {
     LoadedStep data;
-    const std::int64_t first = communicator.rank() * 3;
+    const std::int64_t first = std::int64_t{communicator.rank()} * 3;
     for (const std::int64_t rows : {2, 1}) {
       data.micro_batches.push_back(test::tiny_batch(first + (rows == 1 ? 2 : 0), rows));
       data.weight += data.micro_batches.back().weight;

@@ -132,6 +132,13 @@ TEST(Train, RecomputationChangesNothing) {
 }
 
 // lr 1e-3 and warm-up 20 are the recipe's.
+TEST(Train, ADeviceGraphThatCannotBeIsAnError) {
+  const TrainingRun run({"device=cpu", "train.device_graph=on"});
+  EXPECT_EQ(run.process().exit_code, 2) << run.process().output;
+  EXPECT_NE(run.process().output.find("train.device_graph: on"), std::string::npos)
+      << run.process().output;
+}
+
 TEST(TrainSlow, AnyMicroBatchGivesTheSameCurve) {
   const std::vector<std::string> overrides = {"train.steps=50", "monitor.every=1"};
   const auto with = [&](const char* micro_batch) {

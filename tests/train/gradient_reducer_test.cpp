@@ -153,7 +153,7 @@ TEST(SharedBuckets, AreCutIntoEqualShares) {
   store.allocate(3);  // four times 48 elements, padded to a multiple of 48
   store.allocate_gradients();
   ASSERT_EQ(store.size(), 192);
-  const std::vector<FlatRange> buckets = make_buckets(store, 60 * 4, 3);
+  const std::vector<FlatRange> buckets = make_buckets(store, 240, 3);
   std::int64_t end = store.size();
   for (const FlatRange& bucket : buckets) {
     EXPECT_EQ(bucket.end, end);
@@ -172,7 +172,7 @@ TEST(SharedBuckets, AreCutIntoEqualShares) {
     }
   }
   EXPECT_EQ(std::count(owned.begin(), owned.end(), true), 192);
-  EXPECT_THROW((void)make_buckets(store, 60 * 4, 5), InternalError);
+  EXPECT_THROW((void)make_buckets(store, 240, 5), InternalError);
 }
 
 TEST(SharedBuckets, ACutParameterHoldsBothBack) {
