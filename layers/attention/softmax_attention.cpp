@@ -11,6 +11,7 @@
 #include "core/ops/attention/attention_cudnn.h"
 #include "layers/attention/head_projection.h"
 #include "layers/attention/key_value_cache.h"
+#include "layers/attention/sink.h"
 #include "layers/linear.h"
 #include "layers/mixer.h"
 
@@ -53,6 +54,8 @@ struct SoftmaxAttentionConfig {
   std::optional<BiasOf> bias;
   std::optional<std::int64_t> window;
   Auto<double> softmax_scale;
+  std::optional<double> logit_softcap;
+  SinkKind sink = SinkKind::kNone;
   double dropout = 0.0;
   SoftmaxKernelConfig kernel;
 
@@ -74,6 +77,9 @@ struct SoftmaxAttentionConfig {
         "softmax_scale", softmax_scale,
         [&] { return 1.0 / std::sqrt(static_cast<double>(head_dim.value_or(shape.head_dim))); },
         "head_dim^-1/2", "multiplies q k^T", positive);
+    v.field("logit_softcap", logit_softcap,
+            "scores s become cap tanh(s / cap) before the softmax; null = no cap", positive);
+    v.field("sink", sink, "learned: a logit per head, with value 0, joins every row");
     v.field("dropout", dropout,
             "share of the probabilities set to zero in training, after the entropy is taken",
             zero_to_one);
@@ -89,6 +95,10 @@ struct SoftmaxAttentionConfig {
                  "engine cudnn draws random numbers of its own; use 0, or engine auto");
       check.that(!window, "window",
                  "engine cudnn is not asked for windows; use null, or engine auto");
+      check.that(!logit_softcap, "logit_softcap",
+                 "engine cudnn is not asked for it; use null, or engine auto");
+      check.that(sink == SinkKind::kNone, "sink",
+                 "engine cudnn is not asked for it; use none, or engine auto");
       check.that(ops::cudnn_attention_takes(head_dim.value_or(shape.head_dim)), "head_dim",
                  head_dim.value_or(shape.head_dim),
                  ": engine cudnn takes multiples of 8 up to 128");
@@ -98,8 +108,9 @@ struct SoftmaxAttentionConfig {
   }
 };
 
-/// y = out(softmax(scale rope(q) rope(k)^T) v), q, k, v = qkv(x).
-/// Parameters: qkv.weight [(H + 2 G) D, M], rows of q, then k, then v; out.weight [M, H D] (residual output); biases where asked for.
+/// y = out(softmax(cap(scale rope(q) rope(k)^T)) v), q, k, v = qkv(x).
+/// Parameters: qkv.weight [(H + 2 G) D, M], rows of q, then k, then v; out.weight [M, H D] (residual output); biases where asked for;
+///             those of sink.h, where the recipe names it.
 /// Telemetry:  row entropies with gradient, visible keys, largest logit of each head; nothing with engine cudnn.
 class SoftmaxAttention final : public SequenceMixer {
  public:
@@ -112,6 +123,7 @@ class SoftmaxAttention final : public SequenceMixer {
         config_(config),
         path_(init.path()),
         qkv_(shape.model_dim, heads_, config.bias.value_or(BiasOf(shape.bias)), init.child("qkv")),
+        sink_(config.sink, heads_.query, init),
         out_(heads_.query * heads_.dim,
              shape.model_dim,
              {.bias = has_bias(config.bias.value_or(BiasOf(shape.bias)), Projection::kOut),
@@ -182,6 +194,7 @@ class SoftmaxAttention final : public SequenceMixer {
   ops::AttentionOptions attention_options(const SequenceContext& context) const {
     ops::AttentionOptions options;
     options.scale = config_.softmax_scale;
+    options.logit_softcap = config_.logit_softcap;
     options.mask.causal = context.causal;
     options.mask.window = config_.window;
     if (context.phase == Phase::kTrain && config_.dropout > 0) {
@@ -192,18 +205,18 @@ class SoftmaxAttention final : public SequenceMixer {
     return options;
   }
 
-  static Variable attend(const Variable& q_BTHD,
-                         const Variable& k_BSGD,
-                         const Variable& v_BSGD,
-                         const ops::AttentionOptions& options,
-                         const SequenceContext& context) {
-    const Attention result = attention(q_BTHD, k_BSGD, v_BSGD, {}, {}, options);
+  Variable attend(const Variable& q_BTHD,
+                  const Variable& k_BSGD,
+                  const Variable& v_BSGD,
+                  const ops::AttentionOptions& options,
+                  const SequenceContext& context) const {
+    const Attention result = attention(q_BTHD, k_BSGD, v_BSGD, {}, sink_.logits_H(), options);
     if (context.telemetry != nullptr && result.entropy_BHT.defined()) {
       context.telemetry->add({.layer = context.layer,
                               .entropy_BHT = result.entropy_BHT,
                               .outcomes_BT = ops::attention_visible_counts(
                                   options.mask, q_BTHD.size(0), q_BTHD.size(1), k_BSGD.size(1),
-                                  q_BTHD.value().device()),
+                                  q_BTHD.value().device(), sink_.outcomes()),
                               .max_logit_BH = result.max_logit_BH});
     }
     return result.y_BTHE;
@@ -217,6 +230,7 @@ class SoftmaxAttention final : public SequenceMixer {
   SoftmaxAttentionConfig config_;
   std::string path_;
   HeadProjection qkv_;
+  AttentionSink sink_;
   Linear out_;
 };
 

@@ -43,8 +43,11 @@ void expect_same_bounds(const Batch& given, Device device) {
     const ops::AttentionBounds got = ops::attention_bounds(intervals, 2, 5, 5, device);
     test::expect_bits_equal(got.begin_BT.to(kCpu), want.begin_BT, "begin");
     test::expect_bits_equal(got.end_BT.to(kCpu), want.end_BT, "end");
-    test::expect_bits_equal(ops::attention_visible_counts(intervals, 2, 5, 5, device).to(kCpu),
-                            ops::attention_visible_counts(borders, 2, 5, 5), "counts");
+    for (const std::int32_t sinks : {0, 1}) {
+      test::expect_bits_equal(
+          ops::attention_visible_counts(intervals, 2, 5, 5, device, sinks).to(kCpu),
+          ops::attention_visible_counts(borders, 2, 5, 5, kCpu, sinks), "counts");
+    }
   }
 }
 

@@ -132,19 +132,23 @@ AttentionBounds attention_bounds(
   return bounds;
 }
 
-Tensor attention_visible_counts(
-    const AttentionMask& mask, std::int64_t B, std::int64_t T, std::int64_t S, Device device) {
+Tensor attention_visible_counts(const AttentionMask& mask,
+                                std::int64_t B,
+                                std::int64_t T,
+                                std::int64_t S,
+                                Device device,
+                                std::int32_t sinks) {
   const AttentionBounds bounds = attention_bounds(mask, B, T, S, device);
   Tensor counts = Tensor::empty({B, T}, Dtype::kI32, device);
   if (device.kind != DeviceKind::kCpu) {
     if (B * T > 0 && !in_dry_run()) {
-      attention_mask_kernels().counts(bounds, counts);
+      attention_mask_kernels().counts(bounds, sinks, counts);
     }
     return counts;
   }
   for (std::int64_t row = 0; row < B * T; ++row) {
     counts.data<std::int32_t>()[row] =
-        bounds.end_BT.data<std::int32_t>()[row] - bounds.begin_BT.data<std::int32_t>()[row];
+        bounds.end_BT.data<std::int32_t>()[row] - bounds.begin_BT.data<std::int32_t>()[row] + sinks;
   }
   return counts;
 }

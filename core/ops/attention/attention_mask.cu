@@ -48,15 +48,16 @@ void attention_bounds_cuda(const AttentionMask& mask,
 __global__ void visible_counts_kernel(std::int64_t rows,
                                       const std::int32_t* begin_BT,
                                       const std::int32_t* end_BT,
+                                      std::int32_t sinks,
                                       std::int32_t* counts_BT) {
   for (std::int64_t n = cuda::global_index(); n < rows; n += cuda::global_threads()) {
-    counts_BT[n] = end_BT[n] - begin_BT[n];
+    counts_BT[n] = end_BT[n] - begin_BT[n] + sinks;
   }
 }
 
-void visible_counts_cuda(const AttentionBounds& bounds, Tensor& counts_BT) {
+void visible_counts_cuda(const AttentionBounds& bounds, std::int32_t sinks, Tensor& counts_BT) {
   cuda::launch(visible_counts_kernel, cuda::grid_over(counts_BT.numel()), counts_BT.numel(),
-               bounds.begin_BT.data<std::int32_t>(), bounds.end_BT.data<std::int32_t>(),
+               bounds.begin_BT.data<std::int32_t>(), bounds.end_BT.data<std::int32_t>(), sinks,
                counts_BT.data<std::int32_t>());
 }
 

@@ -76,17 +76,19 @@ struct KeyInterval {
 struct AttentionMaskKernels {
   /// Fills begin and end from a mask without cu_seqlens and key_lengths, and S.
   void (*bounds)(const AttentionMask& mask, std::int64_t S, Tensor& begin_BT, Tensor& end_BT);
-  /// counts = end - begin.
-  void (*counts)(const AttentionBounds& bounds, Tensor& counts_BT);
+  /// counts = end - begin + sinks.
+  void (*counts)(const AttentionBounds& bounds, std::int32_t sinks, Tensor& counts_BT);
 };
 AttentionMaskKernels& attention_mask_kernels();
 
-/// Visible keys of each query, i32 [B, T]: what normalises entropies (sum of H over sum of ln n).
+/// Outcomes of each query's distribution, i32 [B, T]: its visible keys and `sinks` logits beside them. What normalises entropies (sum
+/// of H over sum of ln n).
 /// Memory, waiting and errors: as attention_bounds.
 [[nodiscard]] Tensor attention_visible_counts(const AttentionMask& mask,
                                               std::int64_t B,
                                               std::int64_t T,
                                               std::int64_t S,
-                                              Device device = kCpu);
+                                              Device device = kCpu,
+                                              std::int32_t sinks = 0);
 
 }  // namespace clausius::ops

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// The knobs of the softmax mixer as recipes write them: accepted, refused by name, and a fixed point once resolved.
+#include <gtest/gtest.h>
+
+#include "train/recipe.h"
+
+namespace clausius {
+namespace {
+
+std::string recipe_with(const std::string& mixer, const std::string& model = "") {
+  return "data: {kind: text, train: a.txt, context_length: 64}\n"
+         "model:\n"
+         "  {kind: decoder_lm, layers: 2, model_dim: 32, num_heads: 4" +
+         model + ", mixer:\n{kind: softmax, " + mixer +
+         "}}\n"
+         "optimizer: {kind: adamw, lr: 1.0e-3}\n"
+         "train: {steps: 10, batch_tokens: 256}\n";
+}
+
+std::string answer_to(const std::string& text) {
+  try {
+    const Recipe recipe = parse_recipe(text, "r.yaml", "/recipes");
+    const std::string once = to_yaml(recipe);
+    EXPECT_EQ(to_yaml(parse_recipe(once, "r.yaml", "/recipes")), once) << text;
+    return recipe.warnings.empty() ? "accepted" : recipe.warnings.front();
+  } catch (const ConfigError& error) {
+    return error.what();
+  }
+}
+
+TEST(AttentionRecipe, AcceptsEveryKnob) {
+  for (const char* mixer : {
+           "logit_softcap: 50, sink: learned",
+           "logit_softcap: null, sink: none",
+       }) {
+    EXPECT_EQ(answer_to(recipe_with(mixer)), "accepted") << mixer;
+  }
+}
+
+TEST(AttentionRecipe, RefusesInWords) {
+  const std::string place = "r.yaml:4:17: key 'model.mixer.";
+  const std::vector<std::pair<std::string, std::string>> table = {
+      {"logit_softcap: 0", "logit_softcap': 0 is out of range; expected a number > 0"},
+      {"sink: fixed", "sink': expected one of none, learned, found 'fixed'"},
+      {"logit_softcap: 50, kernel: {engine: cudnn}",
+       "logit_softcap': engine cudnn is not asked for it; use null, or engine auto"},
+      {"sink: learned, kernel: {engine: cudnn}",
+       "sink': engine cudnn is not asked for it; use none, or engine auto"},
+  };
+  for (const auto& [mixer, message] : table) {
+    EXPECT_EQ(answer_to(recipe_with(mixer)), place + message) << mixer;
+  }
+}
+
+}  // namespace
+}  // namespace clausius
