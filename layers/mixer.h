@@ -21,6 +21,8 @@ struct MixerTraits {
   bool bounded_state = false;  // the state of generation does not grow with length
   bool takes_rope = false;     // applies context.rope to q and k
   std::int64_t rope_dim = 0;   // over this width
+  bool limited = false;        // knows no position at or above the model's context_length
+  bool has_temperature = false;
 };
 
 /// What a mixer remembers of the sequences it generates (keys and values, a recurrent state, ...).

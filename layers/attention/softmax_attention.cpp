@@ -12,6 +12,7 @@
 #include "layers/attention/head_projection.h"
 #include "layers/attention/key_value_cache.h"
 #include "layers/attention/sink.h"
+#include "layers/attention/temperature.h"
 #include "layers/linear.h"
 #include "layers/mixer.h"
 
@@ -45,7 +46,9 @@ struct SoftmaxAttentionConfig {
     return {.has_probabilities = own,
             .isolates_documents = own,
             .takes_rope = true,
-            .rope_dim = head_dim.value_or(shape.head_dim)};
+            .rope_dim = head_dim.value_or(shape.head_dim),
+            .limited = std::holds_alternative<TemperaturePerHeadPosition>(temperature),
+            .has_temperature = !std::holds_alternative<NoKind>(temperature)};
   }
 
   std::optional<std::int64_t> num_heads;
@@ -56,6 +59,7 @@ struct SoftmaxAttentionConfig {
   Auto<double> softmax_scale;
   std::optional<double> logit_softcap;
   SinkKind sink = SinkKind::kNone;
+  TemperatureChoice temperature;
   double dropout = 0.0;
   SoftmaxKernelConfig kernel;
 
@@ -80,6 +84,7 @@ struct SoftmaxAttentionConfig {
     v.field("logit_softcap", logit_softcap,
             "scores s become cap tanh(s / cap) before the softmax; null = no cap", positive);
     v.field("sink", sink, "learned: a logit per head, with value 0, joins every row");
+    v.field("temperature", temperature, "a learned number that divides the scores");
     v.field("dropout", dropout,
             "share of the probabilities set to zero in training, after the entropy is taken",
             zero_to_one);
@@ -99,6 +104,8 @@ struct SoftmaxAttentionConfig {
                  "engine cudnn is not asked for it; use null, or engine auto");
       check.that(sink == SinkKind::kNone, "sink",
                  "engine cudnn is not asked for it; use none, or engine auto");
+      check.that(std::holds_alternative<NoKind>(temperature), "temperature",
+                 "engine cudnn takes one scale for all heads; use none, or engine auto");
       check.that(ops::cudnn_attention_takes(head_dim.value_or(shape.head_dim)), "head_dim",
                  head_dim.value_or(shape.head_dim),
                  ": engine cudnn takes multiples of 8 up to 128");
@@ -110,7 +117,7 @@ struct SoftmaxAttentionConfig {
 
 /// y = out(softmax(cap(scale rope(q) rope(k)^T)) v), q, k, v = qkv(x).
 /// Parameters: qkv.weight [(H + 2 G) D, M], rows of q, then k, then v; out.weight [M, H D] (residual output); biases where asked for;
-///             those of sink.h, where the recipe names it.
+///             those of sink.h and temperature.h, where the recipe names them.
 /// Telemetry:  row entropies with gradient, visible keys, largest logit of each head; nothing with engine cudnn.
 class SoftmaxAttention final : public SequenceMixer {
  public:
@@ -124,6 +131,7 @@ class SoftmaxAttention final : public SequenceMixer {
         path_(init.path()),
         qkv_(shape.model_dim, heads_, config.bias.value_or(BiasOf(shape.bias)), init.child("qkv")),
         sink_(config.sink, heads_.query, init),
+        temperature_(config.temperature, heads_.query, init),
         out_(heads_.query * heads_.dim,
              shape.model_dim,
              {.bias = has_bias(config.bias.value_or(BiasOf(shape.bias)), Projection::kOut),
@@ -136,7 +144,7 @@ class SoftmaxAttention final : public SequenceMixer {
     if (state != nullptr) {
       return decode(x_BTM, context, *state);
     }
-    const HeadProjections heads = project(x_BTM, context);
+    const HeadProjections heads = project(x_BTM, context, 0);
     ops::AttentionOptions options = attention_options(context);
     if (config_.kernel.engine == Engine::kCudnn) {
       options.engine = ops::AttentionEngine::kCudnn;
@@ -153,7 +161,7 @@ class SoftmaxAttention final : public SequenceMixer {
                   const SequenceContext& context,
                   MixerState& state) override {
     auto& cache = dynamic_cast<KeyValueCache&>(state);
-    const HeadProjections heads = project(x_BTM, context);
+    const HeadProjections heads = project(x_BTM, context, cache.length());
     ops::AttentionOptions options = attention_options(context);
     options.mask.query_offset = cache.length();
     cache.append(heads.k_BTGD.value(), heads.v_BTGD.value());
@@ -182,12 +190,16 @@ class SoftmaxAttention final : public SequenceMixer {
   }
 
  private:
-  HeadProjections project(const Variable& x_BTM, const SequenceContext& context) const {
+  /// `seen`: tokens before these, in the state.
+  HeadProjections project(const Variable& x_BTM,
+                          const SequenceContext& context,
+                          std::int64_t seen) const {
     HeadProjections heads = qkv_.forward(x_BTM);
     if (context.rope.cos.defined()) {
       heads.q_BTHD = rope(heads.q_BTHD, context.positions_BT, context.rope);
       heads.k_BTGD = rope(heads.k_BTGD, context.positions_BT, context.rope);
     }
+    heads.q_BTHD = temperature_.divide(heads.q_BTHD, context, seen);
     return heads;
   }
 
@@ -210,7 +222,8 @@ class SoftmaxAttention final : public SequenceMixer {
                   const Variable& v_BSGD,
                   const ops::AttentionOptions& options,
                   const SequenceContext& context) const {
-    const Attention result = attention(q_BTHD, k_BSGD, v_BSGD, {}, sink_.logits_H(), options);
+    const Attention result = attention(q_BTHD, k_BSGD, v_BSGD, temperature_.inverse_H(context),
+                                       sink_.logits_H(), options);
     if (context.telemetry != nullptr && result.entropy_BHT.defined()) {
       context.telemetry->add({.layer = context.layer,
                               .entropy_BHT = result.entropy_BHT,
@@ -231,6 +244,7 @@ class SoftmaxAttention final : public SequenceMixer {
   std::string path_;
   HeadProjection qkv_;
   AttentionSink sink_;
+  Temperature temperature_;
   Linear out_;
 };
 

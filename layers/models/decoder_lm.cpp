@@ -213,10 +213,12 @@ ForwardCost DecoderLm::cost(std::int64_t context_length) const {
 }
 
 std::optional<std::int64_t> DecoderLm::longest_sequence() const {
-  const bool learned =
-      std::any_of(store_.parameters().begin(), store_.parameters().end(),
-                  [](const Parameter& parameter) { return parameter.role() == Role::kPosition; });
-  return learned ? std::optional(context_length_) : std::nullopt;
+  const bool tables = std::any_of(
+      store_.parameters().begin(), store_.parameters().end(), [](const Parameter& parameter) {
+        return parameter.role() == Role::kPosition ||
+               (parameter.role() == Role::kTemperature && parameter.shape().rank() == 2);
+      });
+  return tables ? std::optional(context_length_) : std::nullopt;
 }
 
 Tensor DecoderLm::head_logits(const Tensor& x) {

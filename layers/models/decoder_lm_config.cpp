@@ -84,9 +84,14 @@ void DecoderLmConfig::validate(const ConfigCheck& check, const ModelContext& con
                ", and the data has rows of ", context.context_length, " tokens");
   }
   bool some_take = false;
+  bool some_temperature = false;
   for (const Choice<SequenceMixer>& choice : mixer.choices()) {
     const MixerTraits traits = choice.facts(shape);
     some_take = some_take || traits.takes_rope;
+    some_temperature = some_temperature || traits.has_temperature;
+    check.that(!traits.limited || context.context_length <= shape.context_length, "context_length",
+               "temperatures per position end at ", shape.context_length,
+               ", and the data has rows of ", context.context_length, " tokens");
     check.that(!(some_rotate && traits.takes_rope) || traits.rope_dim % 2 == 0,
                traits.rope_dim == shape.head_dim ? "head_dim" : "mixer",
                "rope needs an even head_dim, not ", traits.rope_dim);
@@ -94,7 +99,8 @@ void DecoderLmConfig::validate(const ConfigCheck& check, const ModelContext& con
   check.that(!some_rotate || some_take || !check.written("position"), "position",
              "no mixer of this model takes rope");
   for (const Choice<Norm>& choice : norm.choices()) {
-    check.warn_unless(choice.kind() != "none", "norm", "a model without norms may diverge");
+    check.warn_unless(choice.kind() != "none" || some_temperature, "norm",
+                      "a model without norms may diverge");
   }
 }
 

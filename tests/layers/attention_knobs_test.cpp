@@ -25,7 +25,11 @@ std::vector<Knob> knobs() {
   return {
       {"softcap", "logit_softcap: 1.5"},
       {"sink", "sink: learned"},
-      {"all", "logit_softcap: 1.5\nsink: learned"},
+      {"temperature", "temperature: per_head"},
+      {"raw_temperature", "temperature: {kind: per_head, parametrization: raw}"},
+      {"temperature_table", "temperature: {kind: per_head_position, init: 0.5}"},
+      {"all",
+       "logit_softcap: 1.5\nsink: learned\ntemperature: {kind: per_head_position, init: 0.5}"},
   };
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The knobs of the softmax mixer as recipes write them: accepted, refused by name, and a fixed point once resolved.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "train/recipe.h"
@@ -31,7 +32,9 @@ std::string answer_to(const std::string& text) {
 TEST(AttentionRecipe, AcceptsEveryKnob) {
   for (const char* mixer : {
            "logit_softcap: 50, sink: learned",
-           "logit_softcap: null, sink: none",
+           "logit_softcap: null, sink: none, temperature: none",
+           "temperature: per_head",
+           "temperature: {kind: per_head_position, init: 0.1, parametrization: raw}",
        }) {
     EXPECT_EQ(answer_to(recipe_with(mixer)), "accepted") << mixer;
   }
@@ -46,10 +49,32 @@ TEST(AttentionRecipe, RefusesInWords) {
        "logit_softcap': engine cudnn is not asked for it; use null, or engine auto"},
       {"sink: learned, kernel: {engine: cudnn}",
        "sink': engine cudnn is not asked for it; use none, or engine auto"},
+      {"temperature: per_head, kernel: {engine: cudnn}",
+       "temperature': engine cudnn takes one scale for all heads; use none, or engine auto"},
+      {"temperature: per_hed",
+       "temperature': unknown kind 'per_hed'; did you mean 'per_head'? accepted: none, per_head, "
+       "per_head_position"},
   };
   for (const auto& [mixer, message] : table) {
     EXPECT_EQ(answer_to(recipe_with(mixer)), place + message) << mixer;
   }
+}
+
+TEST(AttentionRecipe, RefusesTemperaturesInWords) {
+  EXPECT_THAT(answer_to(recipe_with("temperature: {kind: per_head, init: 0}")),
+              testing::HasSubstr("key 'model.mixer.temperature.init': 0 is out of range"));
+  EXPECT_THAT(answer_to(recipe_with("temperature: {kind: per_head, parametrization: log}")),
+              testing::HasSubstr("expected one of exp, raw, found 'log'"));
+  EXPECT_THAT(answer_to(recipe_with("temperature: per_head_position", ", context_length: 32")),
+              testing::HasSubstr("key 'model.context_length': temperatures per position end at 32, "
+                                 "and the data has rows of 64 tokens"));
+  EXPECT_EQ(answer_to(recipe_with("temperature: per_head", ", context_length: 32")), "accepted");
+}
+
+TEST(AttentionRecipe, ATemperatureReplacesTheWarningOfAModelWithoutNorms) {
+  EXPECT_THAT(answer_to(recipe_with("temperature: none", ", norm: none")),
+              testing::HasSubstr("a model without norms may diverge"));
+  EXPECT_EQ(answer_to(recipe_with("temperature: per_head", ", norm: none")), "accepted");
 }
 
 }  // namespace
