@@ -5,12 +5,14 @@
 #include <variant>
 
 #include "autograd/rules/attention.h"
+#include "autograd/rules/binary.h"
 #include "autograd/rules/rope.h"
 #include "autograd/rules/views.h"
 #include "core/checked.h"
 #include "core/ops/attention/attention_cudnn.h"
 #include "layers/attention/head_projection.h"
 #include "layers/attention/key_value_cache.h"
+#include "layers/attention/qk_norm.h"
 #include "layers/attention/sink.h"
 #include "layers/attention/temperature.h"
 #include "layers/linear.h"
@@ -56,6 +58,7 @@ struct SoftmaxAttentionConfig {
   std::optional<std::int64_t> head_dim;
   std::optional<BiasOf> bias;
   std::optional<std::int64_t> window;
+  QkNormChoice qk_norm;
   Auto<double> softmax_scale;
   std::optional<double> logit_softcap;
   SinkKind sink = SinkKind::kNone;
@@ -77,10 +80,10 @@ struct SoftmaxAttentionConfig {
         "bias", bias, [&] { return BiasOf(shape.bias); }, "the model's",
         "projections with a bias; true = all four");
     v.field("window", window, "tokens seen back, the own one included; null = all", at_least(1));
+    v.field("qk_norm", qk_norm, "q and k normalised over a head, before rotary positions");
     v.derived(
-        "softmax_scale", softmax_scale,
-        [&] { return 1.0 / std::sqrt(static_cast<double>(head_dim.value_or(shape.head_dim))); },
-        "head_dim^-1/2", "multiplies q k^T", positive);
+        "softmax_scale", softmax_scale, [&] { return default_scale(shape); },
+        "head_dim^-1/2; 1 with qk_norm l2_norm, which learns scales", "multiplies q k^T", positive);
     v.field("logit_softcap", logit_softcap,
             "scores s become cap tanh(s / cap) before the softmax; null = no cap", positive);
     v.field("sink", sink, "learned: a logit per head, with value 0, joins every row");
@@ -89,6 +92,10 @@ struct SoftmaxAttentionConfig {
             "share of the probabilities set to zero in training, after the entropy is taken",
             zero_to_one);
     v.field("kernel", kernel, "speed only");
+  }
+  [[nodiscard]] double default_scale(const LayerShape& shape) const {
+    const auto dim = static_cast<double>(head_dim.value_or(shape.head_dim));
+    return std::holds_alternative<QkL2Norm>(qk_norm) ? 1.0 : 1.0 / std::sqrt(dim);
   }
   void validate(const ConfigCheck& check, const LayerShape& shape) const {
     const std::int64_t query_heads = num_heads.value_or(shape.num_heads);
@@ -104,6 +111,9 @@ struct SoftmaxAttentionConfig {
                  "engine cudnn is not asked for it; use null, or engine auto");
       check.that(sink == SinkKind::kNone, "sink",
                  "engine cudnn is not asked for it; use none, or engine auto");
+      check.that(!std::holds_alternative<QkL2Norm>(qk_norm), "qk_norm",
+                 "engine cudnn takes one scale for all heads, and l2_norm learns one for each; use "
+                 "rms_norm or none, or engine auto");
       check.that(std::holds_alternative<NoKind>(temperature), "temperature",
                  "engine cudnn takes one scale for all heads; use none, or engine auto");
       check.that(ops::cudnn_attention_takes(head_dim.value_or(shape.head_dim)), "head_dim",
@@ -115,9 +125,9 @@ struct SoftmaxAttentionConfig {
   }
 };
 
-/// y = out(softmax(cap(scale rope(q) rope(k)^T)) v), q, k, v = qkv(x).
+/// y = out(softmax(cap(scale / t rope(norm(q)) rope(norm(k))^T)) v), q, k, v = qkv(x).
 /// Parameters: qkv.weight [(H + 2 G) D, M], rows of q, then k, then v; out.weight [M, H D] (residual output); biases where asked for;
-///             those of sink.h and temperature.h, where the recipe names them.
+///             those of qk_norm.h, sink.h and temperature.h, where the recipe names them.
 /// Telemetry:  row entropies with gradient, visible keys, largest logit of each head; nothing with engine cudnn.
 class SoftmaxAttention final : public SequenceMixer {
  public:
@@ -128,8 +138,10 @@ class SoftmaxAttention final : public SequenceMixer {
                .key = config.num_kv_heads.value_or(shape.num_kv_heads),
                .dim = config.head_dim.value_or(shape.head_dim)},
         config_(config),
+        softmax_scale_(config.softmax_scale.value_or(config.default_scale(shape))),
         path_(init.path()),
         qkv_(shape.model_dim, heads_, config.bias.value_or(BiasOf(shape.bias)), init.child("qkv")),
+        qk_norm_(config.qk_norm, heads_, init),
         sink_(config.sink, heads_.query, init),
         temperature_(config.temperature, heads_.query, init),
         out_(heads_.query * heads_.dim,
@@ -194,7 +206,7 @@ class SoftmaxAttention final : public SequenceMixer {
   HeadProjections project(const Variable& x_BTM,
                           const SequenceContext& context,
                           std::int64_t seen) const {
-    HeadProjections heads = qkv_.forward(x_BTM);
+    HeadProjections heads = qk_norm_.forward(qkv_.forward(x_BTM));
     if (context.rope.cos.defined()) {
       heads.q_BTHD = rope(heads.q_BTHD, context.positions_BT, context.rope);
       heads.k_BTGD = rope(heads.k_BTGD, context.positions_BT, context.rope);
@@ -205,7 +217,7 @@ class SoftmaxAttention final : public SequenceMixer {
 
   ops::AttentionOptions attention_options(const SequenceContext& context) const {
     ops::AttentionOptions options;
-    options.scale = config_.softmax_scale;
+    options.scale = softmax_scale_ * qk_norm_.score_factor();
     options.logit_softcap = config_.logit_softcap;
     options.mask.causal = context.causal;
     options.mask.window = config_.window;
@@ -217,13 +229,23 @@ class SoftmaxAttention final : public SequenceMixer {
     return options;
   }
 
+  /// What multiplies the scores of each head; undefined where nothing does.
+  Variable scale_H(const SequenceContext& context) const {
+    const Variable learned = qk_norm_.scale_H();
+    const Variable cooled = temperature_.inverse_H(context);
+    if (!learned.defined() || !cooled.defined()) {
+      return learned.defined() ? learned : cooled;
+    }
+    return mul(learned, cooled);
+  }
+
   Variable attend(const Variable& q_BTHD,
                   const Variable& k_BSGD,
                   const Variable& v_BSGD,
                   const ops::AttentionOptions& options,
                   const SequenceContext& context) const {
-    const Attention result = attention(q_BTHD, k_BSGD, v_BSGD, temperature_.inverse_H(context),
-                                       sink_.logits_H(), options);
+    const Attention result =
+        attention(q_BTHD, k_BSGD, v_BSGD, scale_H(context), sink_.logits_H(), options);
     if (context.telemetry != nullptr && result.entropy_BHT.defined()) {
       context.telemetry->add({.layer = context.layer,
                               .entropy_BHT = result.entropy_BHT,
@@ -241,8 +263,10 @@ class SoftmaxAttention final : public SequenceMixer {
 
   HeadCounts heads_;
   SoftmaxAttentionConfig config_;
+  double softmax_scale_;
   std::string path_;
   HeadProjection qkv_;
+  QkNorm qk_norm_;
   AttentionSink sink_;
   Temperature temperature_;
   Linear out_;

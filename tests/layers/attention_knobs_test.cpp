@@ -28,8 +28,12 @@ std::vector<Knob> knobs() {
       {"temperature", "temperature: per_head"},
       {"raw_temperature", "temperature: {kind: per_head, parametrization: raw}"},
       {"temperature_table", "temperature: {kind: per_head_position, init: 0.5}"},
+      {"qk_rms_norm", "qk_norm: rms_norm"},
+      {"qk_l2_norm", "qk_norm: l2_norm"},
+      {"qk_l2_norm_and_temperature", "qk_norm: l2_norm\ntemperature: per_head"},
       {"all",
-       "logit_softcap: 1.5\nsink: learned\ntemperature: {kind: per_head_position, init: 0.5}"},
+       "logit_softcap: 1.5\nsink: learned\nqk_norm: l2_norm\n"
+       "temperature: {kind: per_head_position, init: 0.5}"},
   };
 }
 

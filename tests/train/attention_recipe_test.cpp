@@ -34,6 +34,8 @@ TEST(AttentionRecipe, AcceptsEveryKnob) {
            "logit_softcap: 50, sink: learned",
            "logit_softcap: null, sink: none, temperature: none",
            "temperature: per_head",
+           "qk_norm: rms_norm",
+           "qk_norm: {kind: l2_norm, eps: 1.0e-5}, softmax_scale: 2.0",
            "temperature: {kind: per_head_position, init: 0.1, parametrization: raw}",
        }) {
     EXPECT_EQ(answer_to(recipe_with(mixer)), "accepted") << mixer;
@@ -49,6 +51,12 @@ TEST(AttentionRecipe, RefusesInWords) {
        "logit_softcap': engine cudnn is not asked for it; use null, or engine auto"},
       {"sink: learned, kernel: {engine: cudnn}",
        "sink': engine cudnn is not asked for it; use none, or engine auto"},
+      {"qk_norm: l2_norm, kernel: {engine: cudnn}",
+       "qk_norm': engine cudnn takes one scale for all heads, and l2_norm learns one for each; use "
+       "rms_norm or none, or engine auto"},
+      {"qk_norm: layer_norm",
+       "qk_norm': unknown kind 'layer_norm'; accepted: none, rms_norm, "
+       "l2_norm"},
       {"temperature: per_head, kernel: {engine: cudnn}",
        "temperature': engine cudnn takes one scale for all heads; use none, or engine auto"},
       {"temperature: per_hed",
@@ -69,6 +77,17 @@ TEST(AttentionRecipe, RefusesTemperaturesInWords) {
               testing::HasSubstr("key 'model.context_length': temperatures per position end at 32, "
                                  "and the data has rows of 64 tokens"));
   EXPECT_EQ(answer_to(recipe_with("temperature: per_head", ", context_length: 32")), "accepted");
+}
+
+TEST(AttentionRecipe, TheScaleIsResolvedToWhatTheNormNeeds) {
+  const auto resolved = [](const std::string& mixer) {
+    return to_yaml(parse_recipe(recipe_with(mixer), "r.yaml", "/recipes"));
+  };
+  EXPECT_THAT(resolved("qk_norm: l2_norm"), testing::HasSubstr("softmax_scale: 1.0\n"));
+  EXPECT_THAT(resolved("qk_norm: rms_norm, head_dim: 4"),
+              testing::HasSubstr("softmax_scale: 0.5\n"));
+  EXPECT_THAT(answer_to(recipe_with("qk_norm: {kind: rms_norm, eps: 0}")),
+              testing::HasSubstr("key 'model.mixer.qk_norm.eps': 0 is out of range"));
 }
 
 TEST(AttentionRecipe, ATemperatureReplacesTheWarningOfAModelWithoutNorms) {
