@@ -12,6 +12,7 @@
 #include "core/ops/attention/attention_cudnn.h"
 #include "layers/attention/head_projection.h"
 #include "layers/attention/key_value_cache.h"
+#include "layers/attention/output_gate.h"
 #include "layers/attention/qk_norm.h"
 #include "layers/attention/sink.h"
 #include "layers/attention/temperature.h"
@@ -63,6 +64,7 @@ struct SoftmaxAttentionConfig {
   std::optional<double> logit_softcap;
   SinkKind sink = SinkKind::kNone;
   TemperatureChoice temperature;
+  OutputGateChoice output_gate;
   double dropout = 0.0;
   SoftmaxKernelConfig kernel;
 
@@ -88,6 +90,10 @@ struct SoftmaxAttentionConfig {
             "scores s become cap tanh(s / cap) before the softmax; null = no cap", positive);
     v.field("sink", sink, "learned: a logit per head, with value 0, joins every row");
     v.field("temperature", temperature, "a learned number that divides the scores");
+    LayerShape own = shape;
+    own.head_dim = head_dim.value_or(shape.head_dim);
+    v.field_in(own, "output_gate", output_gate,
+               "multiplies what attention returns, before the output projection");
     v.field("dropout", dropout,
             "share of the probabilities set to zero in training, after the entropy is taken",
             zero_to_one);
@@ -125,9 +131,9 @@ struct SoftmaxAttentionConfig {
   }
 };
 
-/// y = out(softmax(cap(scale / t rope(norm(q)) rope(norm(k))^T)) v), q, k, v = qkv(x).
+/// y = out(softmax(cap(scale / t rope(norm(q)) rope(norm(k))^T)) v * gate(x)), q, k, v = qkv(x).
 /// Parameters: qkv.weight [(H + 2 G) D, M], rows of q, then k, then v; out.weight [M, H D] (residual output); biases where asked for;
-///             those of qk_norm.h, sink.h and temperature.h, where the recipe names them.
+///             those of qk_norm.h, sink.h, temperature.h and output_gate.h, where the recipe names them.
 /// Telemetry:  row entropies with gradient, visible keys, largest logit of each head; nothing with engine cudnn.
 class SoftmaxAttention final : public SequenceMixer {
  public:
@@ -144,6 +150,7 @@ class SoftmaxAttention final : public SequenceMixer {
         qk_norm_(config.qk_norm, heads_, init),
         sink_(config.sink, heads_.query, init),
         temperature_(config.temperature, heads_.query, init),
+        gate_(config.output_gate, heads_.query * heads_.dim, heads_.dim, init),
         out_(heads_.query * heads_.dim,
              shape.model_dim,
              {.bias = has_bias(config.bias.value_or(BiasOf(shape.bias)), Projection::kOut),
@@ -166,7 +173,7 @@ class SoftmaxAttention final : public SequenceMixer {
     } else {
       options.mask.cu_seqlens = context.cu_seqlens;
     }
-    return finish(attend(heads.q_BTHD, heads.k_BTGD, heads.v_BTGD, options, context));
+    return finish(attend(heads.q_BTHD, heads.k_BTGD, heads.v_BTGD, options, context), x_BTM);
   }
 
   Variable decode(const Variable& x_BTM,
@@ -178,7 +185,8 @@ class SoftmaxAttention final : public SequenceMixer {
     options.mask.query_offset = cache.length();
     cache.append(heads.k_BTGD.value(), heads.v_BTGD.value());
     return finish(
-        attend(heads.q_BTHD, Variable(cache.keys()), Variable(cache.values()), options, context));
+        attend(heads.q_BTHD, Variable(cache.keys()), Variable(cache.values()), options, context),
+        x_BTM);
   }
 
   std::unique_ptr<MixerState> make_state(std::int64_t batch, std::int64_t capacity) const override {
@@ -257,8 +265,9 @@ class SoftmaxAttention final : public SequenceMixer {
     return result.y_BTHE;
   }
 
-  Variable finish(const Variable& y_BTHD) const {
-    return out_.forward(reshape(y_BTHD, {y_BTHD.size(0), y_BTHD.size(1), -1}));
+  Variable finish(const Variable& y_BTHD, const Variable& x_BTM) const {
+    const Variable y_BTF = reshape(y_BTHD, {y_BTHD.size(0), y_BTHD.size(1), -1});
+    return out_.forward(gate_.forward(y_BTF, x_BTM));
   }
 
   HeadCounts heads_;
@@ -269,6 +278,7 @@ class SoftmaxAttention final : public SequenceMixer {
   QkNorm qk_norm_;
   AttentionSink sink_;
   Temperature temperature_;
+  OutputGate gate_;
   Linear out_;
 };
 

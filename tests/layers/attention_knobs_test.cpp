@@ -31,8 +31,12 @@ std::vector<Knob> knobs() {
       {"qk_rms_norm", "qk_norm: rms_norm"},
       {"qk_l2_norm", "qk_norm: l2_norm"},
       {"qk_l2_norm_and_temperature", "qk_norm: l2_norm\ntemperature: per_head"},
+      {"linear_gate", "output_gate: linear"},
+      {"silu_gate", "output_gate: silu"},
+      {"sigmoid_gate", "output_gate: sigmoid"},
+      {"low_rank_gate", "output_gate: {kind: sigmoid_low_rank, rank: 3}"},
       {"all",
-       "logit_softcap: 1.5\nsink: learned\nqk_norm: l2_norm\n"
+       "logit_softcap: 1.5\nsink: learned\nqk_norm: l2_norm\noutput_gate: sigmoid\n"
        "temperature: {kind: per_head_position, init: 0.5}"},
   };
 }

@@ -35,6 +35,10 @@ TEST(AttentionRecipe, AcceptsEveryKnob) {
            "logit_softcap: null, sink: none, temperature: none",
            "temperature: per_head",
            "qk_norm: rms_norm",
+           "output_gate: silu",
+           "output_gate: linear",
+           "output_gate: sigmoid",
+           "output_gate: {kind: sigmoid_low_rank, rank: 4}, sink: learned, qk_norm: rms_norm",
            "qk_norm: {kind: l2_norm, eps: 1.0e-5}, softmax_scale: 2.0",
            "temperature: {kind: per_head_position, init: 0.1, parametrization: raw}",
        }) {
@@ -54,6 +58,9 @@ TEST(AttentionRecipe, RefusesInWords) {
       {"qk_norm: l2_norm, kernel: {engine: cudnn}",
        "qk_norm': engine cudnn takes one scale for all heads, and l2_norm learns one for each; use "
        "rms_norm or none, or engine auto"},
+      {"output_gate: tanh",
+       "output_gate': unknown kind 'tanh'; accepted: none, linear, silu, sigmoid, "
+       "sigmoid_low_rank"},
       {"qk_norm: layer_norm",
        "qk_norm': unknown kind 'layer_norm'; accepted: none, rms_norm, "
        "l2_norm"},
@@ -88,6 +95,12 @@ TEST(AttentionRecipe, TheScaleIsResolvedToWhatTheNormNeeds) {
               testing::HasSubstr("softmax_scale: 0.5\n"));
   EXPECT_THAT(answer_to(recipe_with("qk_norm: {kind: rms_norm, eps: 0}")),
               testing::HasSubstr("key 'model.mixer.qk_norm.eps': 0 is out of range"));
+}
+
+TEST(AttentionRecipe, TheRankOfAGateIsTheMixersHeadDim) {
+  const std::string text = recipe_with("head_dim: 6, output_gate: sigmoid_low_rank");
+  EXPECT_THAT(to_yaml(parse_recipe(text, "r.yaml", "/recipes")), testing::HasSubstr("rank: 6\n"));
+  EXPECT_EQ(answer_to(text), "accepted");
 }
 
 TEST(AttentionRecipe, ATemperatureReplacesTheWarningOfAModelWithoutNorms) {
