@@ -4,61 +4,17 @@
 
 #include <gtest/gtest.h>
 
-#include "autograd/recompute.h"
-#include "autograd/tape.h"
 #include "tests/layers/mixer_bench.h"
 #include "tests/support/op_case.h"
 
 namespace clausius::test {
 namespace {
 
-struct Knob {
-  std::string name;
-  std::string keys;
-};
-
-void PrintTo(const Knob& knob, std::ostream* out) {  // NOLINT: GoogleTest's name
-  *out << knob.name;
-}
-
-std::vector<Knob> knobs() {
-  return {
-      {"softcap", "logit_softcap: 1.5"},
-      {"sink", "sink: learned"},
-      {"temperature", "temperature: per_head"},
-      {"raw_temperature", "temperature: {kind: per_head, parametrization: raw}"},
-      {"temperature_table", "temperature: {kind: per_head_position, init: 0.5}"},
-      {"qk_rms_norm", "qk_norm: rms_norm"},
-      {"qk_l2_norm", "qk_norm: l2_norm"},
-      {"qk_l2_norm_and_temperature", "qk_norm: l2_norm\ntemperature: per_head"},
-      {"linear_gate", "output_gate: linear"},
-      {"silu_gate", "output_gate: silu"},
-      {"sigmoid_gate", "output_gate: sigmoid"},
-      {"low_rank_gate", "output_gate: {kind: sigmoid_low_rank, rank: 3}"},
-      {"all",
-       "logit_softcap: 1.5\nsink: learned\nqk_norm: l2_norm\noutput_gate: sigmoid\n"
-       "temperature: {kind: per_head_position, init: 0.5}"},
-  };
-}
-
-class AttentionKnob : public ::testing::TestWithParam<Knob> {};
+class AttentionKnob : public ::testing::TestWithParam<MixerKnob> {};
 INSTANTIATE_TEST_SUITE_P(AttentionKnobs,
                          AttentionKnob,
-                         ::testing::ValuesIn(knobs()),
+                         ::testing::ValuesIn(mixer_knobs()),
                          [](const auto& knob) { return knob.param.name; });
-
-// Weights of the objective: one for each element of y, 0.3 for each entropy.
-double weight_of(std::int64_t i) {
-  return std::cos(0.7 * static_cast<double>(i));
-}
-
-Tensor weights_like(const Tensor& y) {
-  Tensor weights = Tensor::empty(y.shape(), Dtype::kF64);
-  for (std::int64_t i = 0; i < y.numel(); ++i) {
-    weights.data<double>()[i] = weight_of(i);
-  }
-  return weights.to(y.dtype());
-}
 
 double objective(MixerBench& bench, const Tensor& x, SequenceContext context) {
   Telemetry telemetry;
@@ -66,47 +22,13 @@ double objective(MixerBench& bench, const Tensor& x, SequenceContext context) {
   const Tensor y = bench.run(x, context).contiguous();
   double total = 0;
   for (std::int64_t i = 0; i < y.numel(); ++i) {
-    total += weight_of(i) * y.data<double>()[i];
+    total += objective_weight(i) * y.data<double>()[i];
   }
   const Tensor entropy = telemetry.attention().at(0).entropy_BHT.value().contiguous();
   for (const double value : entropy.span<double>()) {
     total += 0.3 * value;
   }
   return total;
-}
-
-struct MixerGradients {
-  Tensor dx;
-  Tensor parameters;
-};
-
-MixerGradients gradients_of(MixerBench& bench,
-                            const Tensor& x,
-                            SequenceContext context,
-                            bool again = false) {
-  ParameterStore& store = bench.store();
-  store.begin_step();
-  Tape tape;
-  const ParameterStore::Bind bind(store, &tape);
-  const Variable input = tape.watch(x);
-  const BlockFn block = [&](std::span<const Variable> inputs, bool /*second*/) {
-    Telemetry telemetry;
-    SequenceContext own = context;
-    own.telemetry = &telemetry;
-    const Variable y = bench.mixer().forward(inputs[0], own, nullptr);
-    return std::vector<Variable>{y, telemetry.attention().at(0).entropy_BHT};
-  };
-  std::vector<Parameter*> parameters;
-  for (Parameter& parameter : store.parameters()) {
-    parameters.push_back(&parameter);
-  }
-  const std::vector<Variable> out =
-      again ? recompute(store, parameters, {&input, 1}, block) : block({&input, 1}, false);
-  const std::vector<Tape::Seed> seeds = {
-      {out[0], weights_like(out[0].value())},
-      {out[1], Tensor::full(out[1].shape(), 0.3, out[1].dtype())}};
-  tape.backward(seeds);
-  return {tape.gradient(input), store.gradients().clone()};
 }
 
 // Central differences in f64: truncation about kStep^2 times the third derivative (up to 1e3 with these weights), rounding about

@@ -16,6 +16,15 @@ namespace clausius::test {
 inline constexpr std::int64_t kMixerDim = 8;  // M, of two heads
 inline constexpr std::int64_t kMixerContext = 6;
 
+struct MixerKnob {
+  std::string name;
+  std::string keys;
+};
+void PrintTo(const MixerKnob& knob, std::ostream* out);  // NOLINT: GoogleTest's name
+
+/// Every knob of the mixer, and all together.
+[[nodiscard]] std::vector<MixerKnob> mixer_knobs();
+
 /// The choice `{kind: softmax, <knobs>}`.
 [[nodiscard]] Choice<SequenceMixer> mixer_choice(const std::string& knobs);
 
@@ -24,13 +33,16 @@ class MixerBench {
  public:
   explicit MixerBench(const std::string& knobs,
                       Dtype master = Dtype::kF64,
-                      Dtype compute = Dtype::kF32);
+                      Dtype compute = Dtype::kF32,
+                      Device device = kCpu);
 
   [[nodiscard]] SequenceMixer& mixer() { return *mixer_; }
   [[nodiscard]] ParameterStore& store() { return store_; }
   /// Element `i` of the parameter at mixer.<name>.
   void set(const std::string& name, std::int64_t i, double value);
   void set_all(const std::string& name, double value);
+  /// Takes the parameters of a mixer with the same knobs.
+  void copy_from(const MixerBench& other);
   /// Moves every parameter that starts as a constant by up to 0.3, another amount for each element.
   void stir();
 
@@ -51,5 +63,17 @@ class MixerBench {
   ParameterStore store_;
   std::unique_ptr<SequenceMixer> mixer_;
 };
+
+/// Of the objective sum over i of cos(0.7 i) y_i + 0.3 times the sum of all entropies.
+struct MixerGradients {
+  Tensor dx;
+  Tensor parameters;
+};
+[[nodiscard]] double objective_weight(std::int64_t i);
+/// `again`: the mixer is run again in backward.
+[[nodiscard]] MixerGradients gradients_of(MixerBench& bench,
+                                          const Tensor& x,
+                                          const SequenceContext& context,
+                                          bool again = false);
 
 }  // namespace clausius::test
