@@ -134,7 +134,8 @@ struct SoftmaxAttentionConfig {
 /// y = out(softmax(cap(scale / t rope(norm(q)) rope(norm(k))^T)) v * gate(x)), q, k, v = qkv(x).
 /// Parameters: qkv.weight [(H + 2 G) D, M], rows of q, then k, then v; out.weight [M, H D] (residual output); biases where asked for;
 ///             those of qk_norm.h, sink.h, temperature.h and output_gate.h, where the recipe names them.
-/// Telemetry:  row entropies with gradient, visible keys, largest logit of each head; nothing with engine cudnn.
+/// Telemetry:  row entropies with gradient, outcomes (visible keys, and the sink), largest raw logit of each head; nothing with
+///             engine cudnn.
 class SoftmaxAttention final : public SequenceMixer {
  public:
   SoftmaxAttention(const SoftmaxAttentionConfig& config,
