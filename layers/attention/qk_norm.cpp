@@ -32,7 +32,7 @@ HeadProjections QkNorm::forward(HeadProjections heads) const {
   return heads;
 }
 
-Variable QkNorm::scale_H() const {
+Variable QkNorm::head_scale() const {
   return scale_ == nullptr ? Variable() : scale_->variable();
 }
 

@@ -47,8 +47,8 @@ class QkNorm {
   QkNorm(const QkNormChoice& choice, const HeadCounts& heads, const InitStream& init);
   /// q and k normalised; unchanged where there is none.
   [[nodiscard]] HeadProjections forward(HeadProjections heads) const;
-  /// Multiplies the scores of each head; undefined without l2_norm.
-  [[nodiscard]] Variable scale_H() const;
+  /// [H], multiplies the scores of each head; undefined without l2_norm.
+  [[nodiscard]] Variable head_scale() const;
   /// Multiplies all scores: l2_norm leaves q and k with a norm of sqrt(D), and this takes it back.
   [[nodiscard]] double score_factor() const { return score_factor_; }
 

@@ -10,7 +10,7 @@ AttentionSink::AttentionSink(SinkKind kind, std::int64_t query_heads, const Init
   }
 }
 
-Variable AttentionSink::logits_H() const {
+Variable AttentionSink::logits() const {
   return logits_ == nullptr ? Variable() : logits_->variable();
 }
 

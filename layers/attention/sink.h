@@ -22,8 +22,8 @@ constexpr auto words_of(SinkKind /*unused*/) {
 class AttentionSink {
  public:
   AttentionSink(SinkKind kind, std::int64_t query_heads, const InitStream& init);
-  /// Undefined where there is none.
-  [[nodiscard]] Variable logits_H() const;
+  /// [H]; undefined where there is none.
+  [[nodiscard]] Variable logits() const;
   /// What it adds to the outcomes of a row's distribution.
   [[nodiscard]] std::int32_t outcomes() const { return logits_ == nullptr ? 0 : 1; }
 

@@ -238,10 +238,10 @@ class SoftmaxAttention final : public SequenceMixer {
     return options;
   }
 
-  /// What multiplies the scores of each head; undefined where nothing does.
-  Variable scale_H(const SequenceContext& context) const {
-    const Variable learned = qk_norm_.scale_H();
-    const Variable cooled = temperature_.inverse_H(context);
+  /// [H], multiplies the scores of each head; undefined where nothing does.
+  Variable head_scale(const SequenceContext& context) const {
+    const Variable learned = qk_norm_.head_scale();
+    const Variable cooled = temperature_.inverse_per_head(context);
     if (!learned.defined() || !cooled.defined()) {
       return learned.defined() ? learned : cooled;
     }
@@ -254,7 +254,7 @@ class SoftmaxAttention final : public SequenceMixer {
                   const ops::AttentionOptions& options,
                   const SequenceContext& context) const {
     const Attention result =
-        attention(q_BTHD, k_BSGD, v_BSGD, scale_H(context), sink_.logits_H(), options);
+        attention(q_BTHD, k_BSGD, v_BSGD, head_scale(context), sink_.logits(), options);
     if (context.telemetry != nullptr && result.entropy_BHT.defined()) {
       context.telemetry->add({.layer = context.layer,
                               .entropy_BHT = result.entropy_BHT,

@@ -28,7 +28,7 @@ Temperature::Temperature(const TemperatureChoice& choice,
   }
 }
 
-Variable Temperature::inverse_H(const SequenceContext& context) const {
+Variable Temperature::inverse_per_head(const SequenceContext& context) const {
   return parameter_ != nullptr && parameter_->shape().rank() == 1 ? inverse(context) : Variable();
 }
 

@@ -51,9 +51,9 @@ class Temperature {
  public:
   /// The positions are those below init's context_length.
   Temperature(const TemperatureChoice& choice, std::int64_t query_heads, const InitStream& init);
-  /// 1 / t of each head, for the scale of attention; undefined where there is none.
+  /// [H], 1 / t of each head, for the scale of attention; undefined where there is none.
   /// Errors: GuardError naming layer and head of a raw temperature that is not above 0.
-  [[nodiscard]] Variable inverse_H(const SequenceContext& context) const;
+  [[nodiscard]] Variable inverse_per_head(const SequenceContext& context) const;
   /// q / t of each token's position; q itself where there is none. `seen`: tokens before these, in the mixer's state.
   /// Errors: as above; ConfigError for a sequence longer than the table.
   [[nodiscard]] Variable divide(const Variable& q_BTHD,
