@@ -109,6 +109,8 @@ class TensorBoard(unittest.TestCase):
                 self.assertAlmostEqual(event.value, sum(heads) / len(heads), delta=2e-7 * max(heads))
 
     def test_histograms_count_the_heads(self):
+        from tensorboard.util import tensor_util
+
         tags = ["entropy_normalized_heads/all"] + [
             f"entropy_normalized_heads/layer_{layer:02}" for layer in range(LAYERS_AND_HEADS[0])]
         self.assertEqual(sorted(self.events.Tags()["histograms"]), sorted(tags))
@@ -122,6 +124,12 @@ class TensorBoard(unittest.TestCase):
                 below += count
                 self.assertEqual(below, sum(head <= limit for head in heads), (event.step, limit))
         self.assertEqual(len(self.served.Tensors(tags[0])), 12)
+        for event in self.served.Tensors(tags[0]):
+            heads = sum(self.steps[event.step]["entropy_normalized"], [])
+            rows = tensor_util.make_ndarray(event.tensor_proto)
+            self.assertEqual((rows[0][0], rows[-1][1]), (min(heads), max(heads)))
+            self.assertTrue((rows[1:, 0] == rows[:-1, 1]).all() and (rows[:, 0] <= rows[:, 1]).all(), rows)
+            self.assertEqual(rows[:, 2].sum(), len(heads))
         self.assertEqual(self.served.SummaryMetadata(tags[0]).plugin_data.plugin_name, "histograms")
 
     def test_images_are_png_of_layers_by_heads(self):

@@ -233,6 +233,18 @@ TEST_F(EventFiles, HistogramsCountEveryHead) {
   }
 }
 
+// Readers take the least value for the left edge of the first bucket.
+TEST_F(EventFiles, HistogramsBeginAndEndWithBucketsThatHoldSomething) {
+  TensorBoardLog log(directory_.path(), kRecipe, 0);
+  StepReport narrow = report(1);
+  narrow.entropy = {{{.entropy_normalized = 0.41}, {.entropy_normalized = 0.49}}};
+  log.on_step(narrow);
+  const auto histogram =
+      read_message(only(events().back().values.at("entropy_normalized_heads/all"), 5).bytes);
+  EXPECT_THAT(packed_reals(only(histogram, 6)), ElementsAre(13.0 / 30, 14.0 / 30, 15.0 / 30));
+  EXPECT_THAT(packed_reals(only(histogram, 7)), ElementsAre(1, 0, 1));
+}
+
 TEST_F(EventFiles, WhatIsUnknownIsLeftOutOfHistograms) {
   TensorBoardLog log(directory_.path(), kRecipe, 0);
   StepReport unknown = report(1);

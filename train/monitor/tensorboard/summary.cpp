@@ -6,11 +6,24 @@
 #include <array>
 #include <cmath>
 #include <string>
+#include <vector>
 
 namespace clausius {
 namespace {
 
-constexpr std::size_t kBuckets = 30;
+// Each bucket holds its limit, and what is above the limit before.
+constexpr std::array<double, 30> kBucketLimits = [] {
+  std::array<double, 30> limits{};
+  for (std::size_t i = 0; i < limits.size(); ++i) {
+    limits[i] = static_cast<double>(i + 1) / static_cast<double>(limits.size());
+  }
+  return limits;
+}();
+
+std::size_t bucket_of(double share) {
+  return static_cast<std::size_t>(
+      std::lower_bound(kBucketLimits.begin(), kBucketLimits.end(), share) - kBucketLimits.begin());
+}
 
 // Summary.Value
 constexpr int kTag = 1;
@@ -57,36 +70,31 @@ void Summary::scalar(std::string_view tag, double value) {
 }
 
 void Summary::histogram(std::string_view tag, std::span<const double> shares) {
-  std::array<double, kBuckets> limits{};
-  for (std::size_t i = 0; i < kBuckets; ++i) {
-    limits[i] = static_cast<double>(i + 1) / static_cast<double>(kBuckets);
+  std::vector<double> known;
+  for (const double share : shares) {
+    if (std::isfinite(share)) {
+      known.push_back(std::clamp(share, 0.0, 1.0));
+    }
   }
-  std::array<double, kBuckets> counts{};
-  double least = 1;
-  double most = 0;
-  double number = 0;
+  if (known.empty()) {
+    return;
+  }
+  std::sort(known.begin(), known.end());
+  // From the first to the last bucket that holds something: readers take least and most for the outer edges.
+  const std::size_t first = bucket_of(known.front());
+  const std::size_t buckets = bucket_of(known.back()) - first + 1;
+  std::vector<double> counts(buckets, 0.0);
   double sum = 0;
   double sum_squares = 0;
-  for (const double raw : shares) {
-    if (!std::isfinite(raw)) {
-      continue;
-    }
-    const double share = std::clamp(raw, 0.0, 1.0);
-    // A bucket holds its upper limit, not its lower one.
-    const auto bucket = std::lower_bound(limits.begin(), limits.end(), share) - limits.begin();
-    ++counts[static_cast<std::size_t>(bucket)];
-    least = std::min(least, share);
-    most = std::max(most, share);
-    ++number;
+  for (const double share : known) {
+    ++counts[bucket_of(share) - first];
     sum += share;
     sum_squares += share * share;
   }
-  if (number == 0) {
-    return;
-  }
   ProtoMessage histogram;
-  histogram.real(1, least).real(2, most).real(3, number).real(4, sum).real(5, sum_squares);
-  histogram.reals(6, limits).reals(7, counts);
+  histogram.real(1, known.front()).real(2, known.back());
+  histogram.real(3, static_cast<double>(known.size())).real(4, sum).real(5, sum_squares);
+  histogram.reals(6, std::span(kBucketLimits).subspan(first, buckets)).reals(7, counts);
   value(tag, kHistogram, histogram);
 }
 
