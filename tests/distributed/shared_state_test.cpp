@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Ranks with a GPU each, and optimizer state that ranks share: on the CPU, on emulated GPUs, and on real ones where there are two.
 #include <filesystem>
+#include <ostream>
 #include <string>
 
 #include <gmock/gmock.h>
@@ -17,6 +18,10 @@ namespace {
 using ::testing::HasSubstr;
 
 enum class Gpus { kEmulated, kReal };
+
+std::ostream& operator<<(std::ostream& out, Gpus gpus) {
+  return out << (gpus == Gpus::kReal ? "real" : "emulated");
+}
 
 class GpuRanks : public ::testing::TestWithParam<Gpus> {
  protected:
