@@ -16,6 +16,7 @@
 #include "train/machine.h"
 #include "train/metrics_log.h"
 #include "train/monitor/entropy_file.h"
+#include "train/monitor/tensorboard/tensorboard_log.h"
 #include "train/recipe_changes.h"
 #include "train/trainer_parts.h"
 
@@ -212,6 +213,10 @@ void Trainer::open_observers() {
   p.observers.push_back(std::make_unique<MetricsLog>(p.files.metrics(), resumed));
   p.observers.push_back(std::make_unique<EntropyFile>(p.files.entropy(), p.model->heads_per_layer(),
                                                       resumed ? p.position.step : -1));
+  if (recipe_.monitor.tensorboard) {
+    p.observers.push_back(
+        std::make_unique<TensorBoardLog>(p.files.directory, to_yaml(recipe_), p.position.step));
+  }
   describe();
 }
 

@@ -121,6 +121,10 @@ TEST(Train, WatchingChangesNothing) {
   EXPECT_EQ(always.steps().size(), 12U);
   EXPECT_EQ(never.steps().size(), 2U);
   test::expect_same_checkpoint(never.checkpoint(12), always.checkpoint(12), "monitor.every=1000");
+  const TrainingRun bare({"train.steps=12", "monitor.every=1", "monitor.tensorboard=false"});
+  test::expect_same_record(bare, always, "monitor.tensorboard=false");
+  test::expect_same_checkpoint(bare.checkpoint(12), always.checkpoint(12),
+                               "monitor.tensorboard=false");
 }
 
 TEST(Train, RecomputationChangesNothing) {

@@ -10,6 +10,7 @@ find_package(nlohmann_json REQUIRED)
 find_package(CLI11 REQUIRED)
 find_package(fmt REQUIRED)
 find_package(Threads REQUIRED)
+find_package(ZLIB REQUIRED)
 set(HDF5_PREFER_PARALLEL OFF)
 find_package(HDF5 REQUIRED COMPONENTS C)
 pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
@@ -20,7 +21,7 @@ add_library(clausius_dependencies INTERFACE)
 target_include_directories(clausius_dependencies SYSTEM INTERFACE ${RANDOM123_INCLUDE_DIR} ${HDF5_C_INCLUDE_DIRS})
 target_link_libraries(clausius_dependencies INTERFACE
   OpenMP::OpenMP_CXX Eigen3::Eigen DNNL::dnnl hwy::hwy yaml-cpp nlohmann_json::nlohmann_json CLI11::CLI11 fmt::fmt
-  PkgConfig::XXHASH ${HDF5_C_LIBRARIES} ${pkgcfg_lib_XSMM_xsmm} ${pkgcfg_lib_XSMM_xsmmnoblas} Threads::Threads ${CMAKE_DL_LIBS})
+  PkgConfig::XXHASH ZLIB::ZLIB ${HDF5_C_LIBRARIES} ${pkgcfg_lib_XSMM_xsmm} ${pkgcfg_lib_XSMM_xsmmnoblas} Threads::Threads ${CMAKE_DL_LIBS})
 # Static archives: libxsmm's symbols, and the empty BLAS that stands in for one, stay inside the library.
 target_link_options(clausius_dependencies INTERFACE LINKER:--exclude-libs,libxsmm.a LINKER:--exclude-libs,libxsmmnoblas.a)
 # Three instruction sets are enough for one binary that runs anywhere and is fast where it can be.

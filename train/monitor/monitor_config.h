@@ -47,6 +47,7 @@ struct MonitorConfig {
   std::vector<double> bands = {0.25, 0.5, 0.75};
   BandReference band_reference = BandReference::kAttainable;
   std::vector<Observable> observe = {Observable::kUpdateNorms};
+  bool tensorboard = true;
 
   void visit(ConfigVisitor& v) {
     v.field("every", every, "between written samples; entropy and max_logit are always taken",
@@ -67,6 +68,7 @@ struct MonitorConfig {
     v.field("band_reference", band_reference,
             "attainable: ln of the visible keys; observed: the largest head of the sample");
     v.field("observe", observe, "what else is observed");
+    v.field("tensorboard", tensorboard, "write event files, which TensorBoard shows");
   }
   void validate(const ConfigCheck& check) const {
     check.that(collapse_below < overload_above, "collapse_below", collapse_below,

@@ -11,29 +11,33 @@
 namespace clausius {
 namespace {
 
-using Rgb = std::array<double, 3>;
-constexpr std::array<Rgb, 10> kViridis = {{{68, 1, 84},
-                                           {72, 40, 120},
-                                           {62, 73, 137},
-                                           {49, 104, 142},
-                                           {38, 130, 142},
-                                           {31, 158, 137},
-                                           {53, 183, 121},
-                                           {109, 205, 89},
-                                           {180, 222, 44},
-                                           {253, 231, 37}}};
+constexpr std::array<std::array<double, 3>, 10> kViridis = {{{68, 1, 84},
+                                                             {72, 40, 120},
+                                                             {62, 73, 137},
+                                                             {49, 104, 142},
+                                                             {38, 130, 142},
+                                                             {31, 158, 137},
+                                                             {53, 183, 121},
+                                                             {109, 205, 89},
+                                                             {180, 222, 44},
+                                                             {253, 231, 37}}};
 
 }  // namespace
 
-std::string viridis(double share) {
+Rgb viridis_rgb(double share) {
   const double place = std::clamp(share, 0.0, 1.0) * (kViridis.size() - 1);
   const auto low = std::min(static_cast<std::size_t>(place), kViridis.size() - 2);
   const double part = place - static_cast<double>(low);
-  std::array<int, 3> color{};
+  Rgb color{};
   for (std::size_t i = 0; i < color.size(); ++i) {
-    color[i] =
-        static_cast<int>(std::lround(kViridis[low][i] * (1 - part) + kViridis[low + 1][i] * part));
+    color[i] = static_cast<std::uint8_t>(
+        std::lround(kViridis[low][i] * (1 - part) + kViridis[low + 1][i] * part));
   }
+  return color;
+}
+
+std::string viridis(double share) {
+  const Rgb color = viridis_rgb(share);
   return fmt::format("#{:02x}{:02x}{:02x}", color[0], color[1], color[2]);
 }
 
