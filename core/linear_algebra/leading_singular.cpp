@@ -54,13 +54,16 @@ class Products {
   [[nodiscard]] Basis all() const { return block(0, rows_); }
 
  private:
+  // In the weight's own order: widening does not transpose.
+  using Block = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+
   template <class T>
-  [[nodiscard]] Basis block_of(std::int64_t begin, std::int64_t end) const {
+  [[nodiscard]] Block block_of(std::int64_t begin, std::int64_t end) const {
     using Rows = Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
     return Eigen::Map<const Rows>(weight_.data<T>() + begin * columns_, end - begin, columns_)
         .template cast<double>();
   }
-  [[nodiscard]] Basis block(std::int64_t begin, std::int64_t end) const {
+  [[nodiscard]] Block block(std::int64_t begin, std::int64_t end) const {
     return weight_.dtype() == Dtype::kF64 ? block_of<double>(begin, end)
                                           : block_of<float>(begin, end);
   }

@@ -25,7 +25,7 @@ struct LanczosOptions {
 
 /// sigma = max |W x| over unit x, by Golub-Kahan-Lanczos with full reorthogonalisation from a random start.
 /// Shapes:  weight [M, N] f32 or f64, any strides; on a device it is copied to the host first
-/// Value:   the same bits for equal (weight, stream), whatever the number of threads. Stops when the residual is small (40 steps on a
+/// Value:   the same bits for equal (weight, stream), whatever the number of threads. Stops when the residual is small (50 steps on a
 ///          Gaussian matrix of 3072 x 768), when the space is exhausted (exact), or after most_steps.
 /// Errors:  ConfigError naming `name` when the weight is all zeros; GuardError when it is not finite.
 /// Cost:    4 M N FLOPs a step, two readings of the weight.
