@@ -7,14 +7,12 @@
 
 namespace clausius::detail {
 
-/// dx = dy W, dW = dy^T x and db = sum of dy's rows into the inputs 0, 1 and 2 that need them.
-inline void give_linear_gradients(Backward& b,
-                                  const Tensor& dy,
-                                  const Tensor& x,
-                                  const Tensor& weight_NM) {
+/// dx = alpha dy W, dW = dy^T x and db = sum of dy's rows into the inputs 0, 1 and 2 that need them.
+inline void give_linear_gradients(
+    Backward& b, const Tensor& dy, const Tensor& x, const Tensor& weight_NM, double alpha = 1.0) {
   if (b.needs(0)) {
     Destination dx = b.destination(0);
-    ops::linear_input_gradient(dy, weight_NM, dx.tensor, dx.accumulate);
+    ops::linear_input_gradient(dy, weight_NM, dx.tensor, dx.accumulate, alpha);
   }
   if (b.needs(1)) {
     Destination dweight = b.destination(1);

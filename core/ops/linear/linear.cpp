@@ -47,7 +47,8 @@ LinearBiasGradientKernels& linear_bias_gradient_kernels() {
   return table;
 }
 
-void linear(const Tensor& x, const Tensor& weight_NM, const Tensor& bias_N, Tensor& y) {
+void linear(
+    const Tensor& x, const Tensor& weight_NM, const Tensor& bias_N, Tensor& y, double alpha) {
   detail::check_linear_operands(x, weight_NM, bias_N);
   CLS_CHECK(y.shape() == with_last(x.shape(), weight_NM.size(0)) && y.dtype() == x.dtype(),
             ShapeError, "[linear] y is ", y.shape(), " of ", y.dtype(), "; expected ",
@@ -61,19 +62,20 @@ void linear(const Tensor& x, const Tensor& weight_NM, const Tensor& bias_N, Tens
   if (x.size(-1) == 0) {
     return bias_N ? y_RN.copy_from(bias_N.expand(y_RN.shape())) : y.fill(0.0);
   }
-  linear_forward_kernels().run(x.device(), x.dtype(), as_matrix(x), weight_NM, bias_N, y_RN);
+  linear_forward_kernels().run(x.device(), x.dtype(), as_matrix(x), weight_NM, bias_N, y_RN, alpha);
 }
 
-Tensor linear(const Tensor& x, const Tensor& weight_NM, const Tensor& bias_N) {
+Tensor linear(const Tensor& x, const Tensor& weight_NM, const Tensor& bias_N, double alpha) {
   detail::check_linear_operands(x, weight_NM, bias_N);
   Tensor y = Tensor::empty(with_last(x.shape(), weight_NM.size(0)), x.dtype(), x.device());
-  linear(x, weight_NM, bias_N, y);
+  linear(x, weight_NM, bias_N, y, alpha);
   return y;
 }
 
-void linear_input_gradient(const Tensor& dy, const Tensor& weight_NM, Tensor& dx, bool accumulate) {
+void linear_input_gradient(
+    const Tensor& dy, const Tensor& weight_NM, Tensor& dx, bool accumulate, double alpha) {
   Tensor dx_rows = dx.rank() == 1 ? as_matrix(dx) : dx;
-  matmul(dy.rank() == 1 ? as_matrix(dy) : dy, weight_NM, dx_rows, 1.0, accumulate);
+  matmul(dy.rank() == 1 ? as_matrix(dy) : dy, weight_NM, dx_rows, alpha, accumulate);
 }
 
 void linear_weight_gradient(const Tensor& dy,

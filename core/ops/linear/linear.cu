@@ -6,11 +6,10 @@
 namespace clausius::ops {
 namespace {
 
-void linear_forward_cuda(const Tensor& x_RM,
-                         const Tensor& weight_NM,
-                         const Tensor& bias_N,
-                         Tensor& y_RN) {
-  cuda::gemm(x_RM, weight_NM.transpose(0, 1), y_RN, {.bias_N = bias_N});
+void linear_forward_cuda(
+    const Tensor& x_RM, const Tensor& weight_NM, const Tensor& bias_N, Tensor& y_RN, double alpha) {
+  cuda::gemm(x_RM, weight_NM.transpose(0, 1), y_RN,
+             {.alpha = alpha, .accumulate = false, .bias_N = bias_N});
 }
 
 CLS_KERNEL(linear_forward, kCuda, kF32, linear_forward_cuda);

@@ -6,11 +6,10 @@
 namespace clausius::ops {
 namespace {
 
-void linear_forward_cpu(const Tensor& x_RM,
-                        const Tensor& weight_NM,
-                        const Tensor& bias_N,
-                        Tensor& y_RN) {
-  gemm(x_RM, weight_NM.transpose(0, 1), y_RN, {.bias_N = bias_N ? bias_N.contiguous() : bias_N});
+void linear_forward_cpu(
+    const Tensor& x_RM, const Tensor& weight_NM, const Tensor& bias_N, Tensor& y_RN, double alpha) {
+  gemm(x_RM, weight_NM.transpose(0, 1), y_RN,
+       {.alpha = alpha, .bias_N = bias_N ? bias_N.contiguous() : bias_N});
 }
 
 CLS_KERNEL(linear_forward, kCpu, kF32, linear_forward_cpu);

@@ -11,8 +11,9 @@ template <class T>
 void linear_reference(const Tensor& x_RM,
                       const Tensor& weight_NM,
                       const Tensor& bias_N,
-                      Tensor& y_RN) {
-  matmul_reference<T>(x_RM, weight_NM.transpose(0, 1), y_RN, 1.0, false);
+                      Tensor& y_RN,
+                      double alpha = 1.0) {
+  matmul_reference<T>(x_RM, weight_NM.transpose(0, 1), y_RN, alpha, false);
   if (!bias_N) {
     return;
   }
