@@ -10,12 +10,13 @@
 
 namespace clausius {
 
-/// `events.out.tfevents.<seconds>.<host>.<pid>.0`, new, and in name order behind those of the directory: that is the order in which TensorBoard
-/// reads the files of a run. Each event is one write(2), so that a kill leaves at most one torn record, the last, which readers pass over.
+/// `events.out.tfevents.<seconds>.<host>.<pid>.0`, new, and in name order behind those of the directory: TensorBoard
+/// reads the files of a run in that order. Each event is one write(2), so that a kill leaves at most one torn record, the
+/// last, which readers pass over.
 class EventFile {
  public:
-  /// Makes the file and writes its version, and a session's start: from then on TensorBoard hides what earlier files say about
-  /// `first_step` and later ones. Errors: IoError.
+  /// Makes the file and writes its version, and a session's start: from then on TensorBoard hides what earlier files say
+  /// about `first_step` and later ones. Errors: IoError.
   EventFile(const std::filesystem::path& directory, std::int64_t first_step);
 
   /// Nothing for an empty summary.

@@ -17,8 +17,8 @@ namespace clausius {
 class Summary {
  public:
   void scalar(std::string_view tag, double value);
-  /// The distribution of `shares`, each clamped to 0..1, in buckets of 1/30. Values that are not finite are left out; without any, nothing
-  /// is written.
+  /// The distribution of `shares`, each clamped to 0..1, in buckets of 1/30. Values that are not finite are left out;
+  /// without any that is, nothing is written.
   void histogram(std::string_view tag, std::span<const double> shares);
   void image(std::string_view tag, const Raster& raster);
   /// Shown as Markdown.
