@@ -87,9 +87,9 @@ EntropyPenaltyGradients entropy_penalty_backward(const Tensor& dy,
     return gradients;
   }
   entropy_penalty_backward_kernels().run(entropy_BHT.device(), entropy_BHT.dtype(), dense(dy),
-                                         dense(entropy_BHT), dense(threshold_H),
-                                         dense(outcomes_BT), dense(positions_BT),
-                                         gradients.dentropy_BHT, gradients.dthreshold_H, options);
+                                         dense(entropy_BHT), dense(threshold_H), dense(outcomes_BT),
+                                         dense(positions_BT), gradients.dentropy_BHT,
+                                         gradients.dthreshold_H, options);
   return gradients;
 }
 

@@ -31,8 +31,7 @@ struct Rows {
   }
   // 0 within the tolerance; a NaN comes through.
   __device__ double deviation(double entropy) const {
-    const double d =
-        entropy - static_cast<double>(threshold_H[blockIdx.x]) * options.maximum;
+    const double d = entropy - static_cast<double>(threshold_H[blockIdx.x]) * options.maximum;
     return fabs(d) <= options.tolerance * options.maximum ? 0.0 : d;
   }
   __device__ double row_deviation(std::int64_t b, std::int64_t t) const {

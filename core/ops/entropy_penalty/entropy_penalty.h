@@ -38,7 +38,8 @@ struct EntropyPenaltyOptions {
                                      const EntropyPenaltyOptions& options);
 
 struct EntropyPenaltyGradients {
-  Tensor dentropy_BHT;  // 2 d scale dy where the row counts and deviates (of_means: shared by the rows of the mean)
+  Tensor
+      dentropy_BHT;  // 2 d scale dy where the row counts and deviates (of_means: shared by the rows of the mean)
   Tensor dthreshold_H;  // - maximum * sum of dentropy over the head
 };
 

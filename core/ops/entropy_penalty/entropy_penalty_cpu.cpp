@@ -47,15 +47,15 @@ void entropy_penalty_backward_cpu(const Tensor& dy,
   const double factor = options.scale * static_cast<double>(dy.data<float>()[0]);
   auto* dentropy = dentropy_BHT.data<float>();
   auto* dthreshold = dthreshold_H.data<float>();
-  parallel_for(
-      entropy_BHT.size(1), grain_of(entropy_BHT), [&](std::int64_t begin, std::int64_t end) {
-        for (std::int64_t h = begin; h < end; ++h) {
-          const PenalizedHead<float> head(entropy_BHT, threshold_H, outcomes_BT, positions_BT,
-                                          options, h);
-          const double sum = head.gradients(entropy_BHT.size(0), factor, dentropy);
-          dthreshold[h] = static_cast<float>(-options.maximum * sum);
-        }
-      });
+  parallel_for(entropy_BHT.size(1), grain_of(entropy_BHT),
+               [&](std::int64_t begin, std::int64_t end) {
+                 for (std::int64_t h = begin; h < end; ++h) {
+                   const PenalizedHead<float> head(entropy_BHT, threshold_H, outcomes_BT,
+                                                   positions_BT, options, h);
+                   const double sum = head.gradients(entropy_BHT.size(0), factor, dentropy);
+                   dthreshold[h] = static_cast<float>(-options.maximum * sum);
+                 }
+               });
 }
 
 CLS_KERNEL(entropy_penalty, kCpu, kF32, entropy_penalty_cpu);

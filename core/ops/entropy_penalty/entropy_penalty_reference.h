@@ -32,8 +32,7 @@ class PenalizedHead {
   }
   [[nodiscard]] bool counts(std::int64_t b, std::int64_t t) const {
     const std::int64_t row = b * tokens_ + t;
-    return outcomes_[row] > 0 &&
-           (options_.skip_rows == 0 || positions_[row] >= options_.skip_rows);
+    return outcomes_[row] > 0 && (options_.skip_rows == 0 || positions_[row] >= options_.skip_rows);
   }
   /// 0 within the tolerance. The comparison lets a NaN through.
   [[nodiscard]] double deviation(double entropy) const {
@@ -82,7 +81,7 @@ class PenalizedHead {
     for (std::int64_t b = 0; b < batch; ++b) {
       const Mean mean = options_.of_means ? mean_deviation(b) : Mean{};
       for (std::int64_t t = 0; t < tokens_; ++t) {
-        const double d = !counts(b, t)      ? 0.0
+        const double d = !counts(b, t)       ? 0.0
                          : options_.of_means ? mean.deviation / mean.rows
                                              : row_deviation(b, t);
         dentropy[at(b, t)] = static_cast<T>(2.0 * factor * d);
