@@ -140,7 +140,7 @@ TEST(Recipe, RefusesInWords) {
        "r.yaml:5:1: key 'seed': -1 is out of range; expected an integer >= 0"},
       {kGood + std::string("name: 12\n"),
        "r.yaml:5:1: key 'name': expected text, found '12'; quote it"},
-      {kGood + std::string("regularizers: {}\n"), "r.yaml:5:1: key 'regularizers': unknown key"},
+      {kGood + std::string("telemetry: {}\n"), "r.yaml:5:1: key 'telemetry': unknown key"},
       {kGood + std::string("schedule: {kind: cosine, warmup: 5 percent}\n"),
        "r.yaml:5:26: key 'schedule.warmup': expected a duration (100, 5%, 2 epochs or 1.0e9 "
        "tokens), found '5 percent'"},
@@ -192,10 +192,6 @@ TEST(Recipe, RefusesInWords) {
        "0"},
       {kGood + std::string("regularizers: {entropy: {skip_rows: 64}}\n"),
        "r.yaml:5:26: key 'regularizers.entropy.skip_rows': 64 rows of 64 leave none"},
-      {changed("num_heads: 4", "num_heads: 4, mixer: {kind: softmax, kernel: {engine: cudnn}}") +
-           "regularizers: {entropy: {}}\n",
-       "r.yaml:5:16: key 'regularizers.entropy': no mixer of this model has attention "
-       "probabilities whose entropy it reports"},
       {kGood + std::string("regularizers: {entropy: {}}\n"), "accepted"},
       {"", "r.yaml: empty"},
       {"model: {kind: decoder_lm}\n",
