@@ -90,8 +90,15 @@ void take_step(Model& model, const Batch& batch, Account& account, MemoryPlan& m
       {.phase = Phase::kTrain, .step = 1, .recompute = memory.recompute, .telemetry = &telemetry});
   memory.activations = account.used() - before;
   const std::int64_t forward_peak = account.peak();
-  const Tensor& loss = forward.loss_sum.value();
-  tape.backward(forward.loss_sum, Tensor::scalar(1.0, loss.dtype(), loss.device()));
+  std::vector<Tape::Seed> seeds;
+  const auto seed = [&](const Variable& sum) {
+    if (sum.tracked()) {
+      seeds.push_back({sum, Tensor::scalar(1.0, sum.dtype(), sum.value().device())});
+    }
+  };
+  seed(forward.loss_sum);
+  std::for_each(forward.regularizer_sums.begin(), forward.regularizer_sums.end(), seed);
+  tape.backward(seeds);
   memory.peak_in_forward = account.peak() == forward_peak;
   memory.working = account.peak() - before - memory.activations;
 }

@@ -45,6 +45,21 @@ void check_validation(const ConfigCheck& check, const Recipe& recipe) {
   check.that(!recipe.train.early_stop, "train.early_stop", reason);
 }
 
+void check_regularizers(const ConfigCheck& check,
+                        const Recipe& recipe,
+                        const ModelFacts& model,
+                        const DataTraits& data) {
+  for (const Choice<Regularizer>& choice : recipe.regularizers.chosen()) {
+    const std::string key = concat("regularizers.", choice.kind());
+    const RegularizerFacts facts = choice.facts();
+    check.that(!facts.needs_probabilities || model.has_probabilities, key,
+               "no mixer of this model has attention probabilities whose entropy it reports");
+    check.that(data.context_length == 0 || facts.skip_rows < data.context_length,
+               key + ".skip_rows", facts.skip_rows, " rows of ", data.context_length,
+               " leave none");
+  }
+}
+
 Device model_device(DeviceChoice choice) {
   const bool cuda = choice == DeviceChoice::kOnCuda ||
                     (choice == DeviceChoice::kAuto && cuda_backend() != nullptr);
@@ -59,7 +74,8 @@ ModelContext Recipe::model_context() const {
           .seed = static_cast<std::uint64_t>(seed),
           .compute = precision == Precision::kBf16 ? Dtype::kBf16 : Dtype::kF32,
           .master = Dtype::kF32,
-          .device = model_device(device)};
+          .device = model_device(device),
+          .regularizers = regularizers.chosen()};
 }
 
 void Recipe::visit(ConfigVisitor& v) {
@@ -73,6 +89,7 @@ void Recipe::visit(ConfigVisitor& v) {
   v.required("data", data, "what the model learns from");
   v.required_in(model_context(), "model", model, "what is trained");
   v.field("objective", objective, "what the model is asked to predict");
+  v.field("regularizers", regularizers, "what training adds to the loss; no part of val_loss");
   v.required("optimizer", optimizer, "how gradients become updates");
   v.field("schedule", schedule, "the learning rate as a share of its peak, step by step");
   v.required("train", train, "length of the run, batch, clipping");
@@ -92,6 +109,7 @@ void Recipe::validate(const ConfigCheck& check) const {
              "documents share rows, and a mixer of this model does not keep them apart; use chunks "
              "or stream");
   check_batch(check, train, rows);
+  check_regularizers(check, *this, facts, rows);
   if (!rows.has_validation) {
     check_validation(check, *this);
   }

@@ -15,6 +15,7 @@
 #include "data/dataset.h"
 #include "data/objective.h"
 #include "layers/models/model.h"
+#include "layers/regularizers/regularizer_blocks.h"
 #include "optim/optimizer.h"
 #include "optim/schedule/schedule.h"
 #include "train/monitor/monitor_config.h"
@@ -42,6 +43,7 @@ struct Recipe {
   Choice<Dataset> data;
   Choice<Model> model;
   Choice<Objective> objective{"next_token"};
+  RegularizerBlocks regularizers;
   Choice<Optimizer> optimizer;
   Choice<Schedule> schedule{"cosine"};
   TrainConfig train;

@@ -43,6 +43,11 @@ bool is_free(const std::string& key) {
 
 // The part of the schedule already run does not depend on the number of steps.
 bool may_change_steps(const Recipe& before, std::int64_t step, const Duration::Run& run) {
+  const std::vector<Choice<Regularizer>> regularizers = before.regularizers.chosen();
+  if (std::any_of(regularizers.begin(), regularizers.end(),
+                  [](const Choice<Regularizer>& choice) { return choice.facts().anneals; })) {
+    return false;
+  }
   if (before.schedule.kind() == "constant") {
     return true;
   }

@@ -2,6 +2,7 @@
 // The arithmetic of a step.
 #include "train/train_step.h"
 
+#include <algorithm>
 #include <cmath>
 #include <numeric>
 #include <span>
@@ -19,6 +20,19 @@ double sum_of(const Tensor& values) {
   return std::accumulate(all.begin(), all.end(), 0.0);
 }
 
+// `factors`: one for the loss, one for each regularizer. Sums that nothing trained leads to have no gradient.
+std::vector<Tape::Seed> seeds_of(const ForwardLoss& forward, const Tensor& factors) {
+  std::vector<Tape::Seed> seeds = {
+      {forward.loss_sum, factors.select(0, 0).to(forward.loss_sum.dtype())}};
+  for (std::size_t i = 0; i < forward.regularizer_sums.size(); ++i) {
+    const Variable& sum = forward.regularizer_sums[i];
+    if (sum.tracked()) {
+      seeds.push_back({sum, factors.select(0, 1 + static_cast<std::int64_t>(i)).to(sum.dtype())});
+    }
+  }
+  return seeds;
+}
+
 }  // namespace
 
 TrainStep::TrainStep(Model& model,
@@ -31,7 +45,9 @@ TrainStep::TrainStep(Model& model,
       reducer_(reducer),
       communicator_(communicator),
       options_(options),
-      seed_(Tensor::empty({}, Dtype::kF64, model.parameters().device())),
+      regularizers_(model.regularizers()),
+      seeds_(
+          Tensor::empty({1 + std::ssize(regularizers_)}, Dtype::kF64, model.parameters().device())),
       program_(model.parameters().device(),
                options.record && !options.trace &&
                    model.parameters().device().kind != DeviceKind::kCpu &&
@@ -45,7 +61,9 @@ StepOutcome TrainStep::run(const LoadedStep& data,
   const double weight = communicator_.all_reduce(data.weight, ReduceOp::kSum, "loss weight");
   CLS_CHECK(weight > 0, DataError, "step ", step, ": no target of the batch carries loss");
   ParameterStore& parameters = model_.parameters();
-  const std::int64_t losses = std::ssize(data.micro_batches);
+  const std::vector<double> factors = regularizer_factors(data, step);
+  const std::int64_t terms = seeds_.numel();
+  const std::int64_t losses = std::ssize(data.micro_batches) * terms;
   const std::int64_t count = losses + std::ssize(parameters.owned());
   // A step of fewer micro-batches, the last of a run, is no reason to move what a recording writes to.
   Tensor numbers = numbers_;
@@ -53,7 +71,10 @@ StepOutcome TrainStep::run(const LoadedStep& data,
     numbers = Tensor::empty({count}, Dtype::kF64, parameters.device());
     numbers_ = numbers_.defined() ? numbers_ : numbers;
   }
-  seed_.fill(1.0 / weight);
+  seeds_.select(0, 0).fill(1.0 / weight);
+  for (std::size_t i = 0; i < factors.size(); ++i) {
+    seeds_.select(0, 1 + static_cast<std::int64_t>(i)).fill(factors[i]);
+  }
   program_.run(data.micro_batches, [&](const std::vector<Batch>& micro_batches) {
     compute(micro_batches, step, numbers, entropy);
   });
@@ -62,11 +83,12 @@ StepOutcome TrainStep::run(const LoadedStep& data,
   }
   numbers = numbers.to(kCpu);
   StepOutcome outcome;
-  outcome.loss =
-      communicator_.all_reduce(sum_of(numbers.slice(0, 0, losses)), ReduceOp::kSum, "loss") /
-      weight;
+  read_losses(numbers.slice(0, 0, losses).reshape({std::ssize(data.micro_batches), terms}), weight,
+              factors, outcome);
   outcome.grad_norm = norm_of(numbers.slice(0, losses, count), "gradient norm");
-  outcome.finite = std::isfinite(outcome.loss) && std::isfinite(outcome.grad_norm);
+  outcome.finite = std::isfinite(outcome.loss) && std::isfinite(outcome.grad_norm) &&
+                   std::all_of(outcome.aux_losses.begin(), outcome.aux_losses.end(),
+                               [](const auto& aux) { return std::isfinite(aux.second); });
   if (outcome.finite) {
     const double clip = options_.clip_norm.value_or(0.0);
     const double scale = clip > 0 && outcome.grad_norm > clip ? clip / outcome.grad_norm : 1.0;
@@ -80,16 +102,51 @@ StepOutcome TrainStep::run(const LoadedStep& data,
   return outcome;
 }
 
+std::vector<double> TrainStep::regularizer_factors(const LoadedStep& data, std::int64_t step) {
+  std::vector<double> factors;
+  for (const Regularizer* regularizer : regularizers_) {
+    double count = 0;
+    for (const Batch& batch : data.micro_batches) {
+      count += regularizer->count(batch);
+    }
+    count = communicator_.all_reduce(count, ReduceOp::kSum, "regularizer count");
+    const double weight = regularizer->weight(step, options_.steps);
+    // Nothing counted: the sums are zero as well.
+    factors.push_back(regularizer->averages() ? weight / std::max(count, 1.0) : weight);
+  }
+  return factors;
+}
+
+void TrainStep::read_losses(const Tensor& losses_NL,
+                            double weight,
+                            const std::vector<double>& factors,
+                            StepOutcome& outcome) {
+  const auto sum = [&](std::int64_t term, std::string_view what) {
+    double total = 0;
+    for (std::int64_t i = 0; i < losses_NL.size(0); ++i) {
+      total += losses_NL.data<double>()[i * losses_NL.size(1) + term];
+    }
+    return communicator_.all_reduce(total, ReduceOp::kSum, what);
+  };
+  outcome.loss = sum(0, "loss") / weight;
+  for (std::size_t i = 0; i < factors.size(); ++i) {
+    outcome.aux_losses.emplace_back(
+        regularizers_[i]->name(),
+        factors[i] * sum(1 + static_cast<std::int64_t>(i), "regularizer sum"));
+  }
+}
+
 void TrainStep::compute(const std::vector<Batch>& micro_batches,
                         std::int64_t step,
                         Tensor& numbers,
                         EntropyTotals& entropy) {
   ParameterStore& parameters = model_.parameters();
   parameters.begin_step();
-  const std::int64_t losses = std::ssize(micro_batches);
-  for (std::int64_t i = 0; i < losses; ++i) {
-    forward_backward(micro_batches[static_cast<std::size_t>(i)], step, i + 1 == losses,
-                     numbers.select(0, i), entropy);
+  const std::int64_t terms = seeds_.numel();
+  const std::int64_t batches = std::ssize(micro_batches);
+  for (std::int64_t i = 0; i < batches; ++i) {
+    forward_backward(micro_batches[static_cast<std::size_t>(i)], step, i + 1 == batches,
+                     numbers.slice(0, i * terms, (i + 1) * terms), entropy);
   }
   if (micro_batches.empty()) {
     reducer_.start(nullptr);
@@ -97,13 +154,16 @@ void TrainStep::compute(const std::vector<Batch>& micro_batches,
   reducer_.finish();
   for (std::int64_t i = 0; i < std::ssize(parameters.owned()); ++i) {
     const FlatRange& owned = parameters.owned()[static_cast<std::size_t>(i)];
-    numbers.select(0, losses + i)
+    numbers.select(0, batches * terms + i)
         .copy_from(ops::sum_of_squares(parameters.gradients().slice(0, owned.begin, owned.end)));
   }
 }
 
-void TrainStep::forward_backward(
-    const Batch& batch, std::int64_t step, bool last, Tensor loss, EntropyTotals& entropy) {
+void TrainStep::forward_backward(const Batch& batch,
+                                 std::int64_t step,
+                                 bool last,
+                                 const Tensor& losses,
+                                 EntropyTotals& entropy) {
   Tape tape;
   const ParameterStore::Bind bind(model_.parameters(), &tape);
   const Device device = model_.parameters().device();
@@ -115,7 +175,14 @@ void TrainStep::forward_backward(
                                                    .step = narrow<std::uint32_t>(step),
                                                    .recompute = options_.recompute,
                                                    .telemetry = &telemetry});
-    loss.copy_from(made.loss_sum.value());
+    CLS_CHECK(made.regularizer_sums.size() == regularizers_.size(), InternalError,
+              "the model gave ", made.regularizer_sums.size(), " sums for ", regularizers_.size(),
+              " regularizers");
+    losses.select(0, 0).copy_from(made.loss_sum.value());
+    for (std::size_t i = 0; i < regularizers_.size(); ++i) {
+      losses.select(0, 1 + static_cast<std::int64_t>(i))
+          .copy_from(made.regularizer_sums[i].value());
+    }
     entropy.add(telemetry);
     return made;
   }();
@@ -123,13 +190,12 @@ void TrainStep::forward_backward(
     backward_times_.begin = Moment(device);
   }
   const DeviceRange range(device, "backward");
-  const Tensor seed = seed_.to(forward.loss_sum.dtype());
+  const std::vector<Tape::Seed> seeds = seeds_of(forward, seeds_);
   if (last) {
     reducer_.start(&tape);
-    tape.backward(forward.loss_sum, seed,
-                  [this](Parameter& parameter) { reducer_.ready(parameter); });
+    tape.backward(seeds, [this](Parameter& parameter) { reducer_.ready(parameter); });
   } else {
-    tape.backward(forward.loss_sum, seed);
+    tape.backward(seeds);
   }
   if (options_.trace) {
     backward_times_.end = Moment(device);

@@ -5,7 +5,9 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/comm/communicator.h"
@@ -26,6 +28,8 @@ struct BackwardTimes {
 
 struct TrainStepOptions {
   std::uint64_t seed = 0;
+  /// Of the whole run: where annealed regularizers end.
+  std::int64_t steps = 1;
   std::optional<double> clip_norm;
   Recompute recompute = Recompute::kNone;
   /// Keep times of backward; excludes recording.
@@ -35,13 +39,16 @@ struct TrainStepOptions {
 };
 
 struct StepOutcome {
-  double loss = 0;       // nats per target over the global batch
+  double loss = 0;  // nats per target over the global batch: the objective alone
+  std::vector<std::pair<std::string, double>>
+      aux_losses{};      // weighted; the step's gradient is that of loss + their sum
   double grad_norm = 0;  // before clipping
   double update_norm = 0;
-  bool finite = true;  // loss and gradient; the update is left out where they are not
+  bool finite = true;  // losses and gradient; the update is left out where they are not
 };
 
-/// Loss of the step = sum of token losses / valid tokens of the global batch, whatever the split into micro-batches and ranks.
+/// Loss of the step = sum of token losses / valid tokens of the global batch, whatever the split into micro-batches and ranks; each
+/// regularizer is normalised over the global batch by its own counts.
 class TrainStep {
  public:
   TrainStep(Model& model,
@@ -66,14 +73,24 @@ class TrainStep {
   [[nodiscard]] const BackwardTimes& backward_times() const { return backward_times_; }
 
  private:
-  /// Everything up to the sums of squares of the gradients. Fills `numbers`, f64 where the model is: losses of the micro-batches, then
-  /// sums of squares of the parts of the gradient; all that the host must know, in one copy.
+  /// Everything up to the sums of squares of the gradients. Fills `numbers`, f64 where the model is: a row for each micro-batch, its loss and
+  /// the sums of the regularizers, then sums of squares of the parts of the gradient; all that the host must know, in one copy.
   void compute(const std::vector<Batch>& micro_batches,
                std::int64_t step,
                Tensor& numbers,
                EntropyTotals& entropy);
-  void forward_backward(
-      const Batch& batch, std::int64_t step, bool last, Tensor loss, EntropyTotals& entropy);
+  void forward_backward(const Batch& batch,
+                        std::int64_t step,
+                        bool last,
+                        const Tensor& losses,
+                        EntropyTotals& entropy);
+  /// What each regularizer's sum over the global batch is multiplied by. Collective.
+  [[nodiscard]] std::vector<double> regularizer_factors(const LoadedStep& data, std::int64_t step);
+  /// Losses of the step from the numbers of this rank. Collective.
+  void read_losses(const Tensor& losses_NL,
+                   double weight,
+                   const std::vector<double>& factors,
+                   StepOutcome& outcome);
   /// Root of the sum of squares, of all ranks where each knows its share alone.
   [[nodiscard]] double norm_of(const Tensor& squares, std::string_view what) const;
 
@@ -83,7 +100,9 @@ class TrainStep {
   Communicator& communicator_;
   TrainStepOptions options_;
   Tensor numbers_;  // of full steps
-  Tensor seed_;     // [], f64: gradient of each loss sum
+  std::vector<const Regularizer*> regularizers_;
+  Tensor
+      seeds_;  // [1 + regularizers], f64: gradient of each loss sum, then of the sums of the regularizers
   StepProgram program_;
   BackwardTimes backward_times_;
 };

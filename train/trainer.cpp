@@ -129,6 +129,7 @@ void Trainer::step(const LoadedStep& data) {
                     .samples = p.position.samples,
                     .loss = outcome.loss,
                     .lr = lr};
+  report.aux_losses = outcome.aux_losses;
   report.grad_norm = outcome.grad_norm;
   report.update_norm = outcome.update_norm;
   report.sampled = number == 1 || number == p.plan.steps || number % p.plan.monitor_every == 0;

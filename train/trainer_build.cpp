@@ -135,6 +135,7 @@ void Trainer::build_step() {
   p.step = std::make_unique<TrainStep>(
       *p.model, *p.optimizer, *p.reducer, communicator_,
       TrainStepOptions{.seed = static_cast<std::uint64_t>(recipe_.seed),
+                       .steps = p.plan.steps,
                        .clip_norm = recipe_.train.clip_norm,
                        .recompute = recipe_.train.recompute,
                        .trace = !options_.trace.empty(),

@@ -41,6 +41,7 @@ DecoderLm::DecoderLm(const DecoderLmConfig& config, const ModelContext& context)
       &init.child("embedding").weight("weight", Role::kEmbedding, {vocab_size_, config.model_dim});
   build_layers(config, context, init);
   build_ends(config, context, init);
+  build_regularizers(context, init);
   store_.allocate(context.parameter_shares);
 }
 
@@ -96,6 +97,14 @@ void DecoderLm::build_ends(const DecoderLmConfig& config,
     store_.add_alias("head.weight", *embedding_);
   } else {
     head_ = &init.child("head").weight("weight", Role::kHead, {vocab_size_, config.model_dim});
+  }
+}
+
+void DecoderLm::build_regularizers(const ModelContext& context, const InitStream& init) {
+  const RegularizerShape shape{.heads_per_layer = heads_per_layer(),
+                               .context_length = context_length_};
+  for (const Choice<Regularizer>& choice : context.regularizers) {
+    regularizers_.push_back(choice.make(shape, init.child("regularizers").child(choice.kind())));
   }
 }
 
@@ -185,9 +194,29 @@ Variable DecoderLm::hidden(const Batch& batch, const ForwardOptions& options) {
 
 ForwardLoss DecoderLm::forward_loss(const Batch& given, const ForwardOptions& options) {
   const Batch batch = given.to(store_.device());
+  Telemetry telemetry;
+  ForwardOptions observed = options;
+  const bool regularized = options.phase == Phase::kTrain && !regularizers_.empty();
+  if (regularized && observed.telemetry == nullptr) {
+    observed.telemetry = &telemetry;
+  }
   const LmHeadCrossEntropy loss =
-      lm_head_cross_entropy(hidden(batch, options), head_->variable(), batch.targets_BT);
-  return {.loss_sum = loss.loss_sum, .token_loss_N = loss.token_loss_N};
+      lm_head_cross_entropy(hidden(batch, observed), head_->variable(), batch.targets_BT);
+  ForwardLoss result{.loss_sum = loss.loss_sum, .token_loss_N = loss.token_loss_N};
+  if (regularized) {
+    for (const auto& regularizer : regularizers_) {
+      result.regularizer_sums.push_back(regularizer->sum(*observed.telemetry, batch));
+    }
+  }
+  return result;
+}
+
+std::vector<const Regularizer*> DecoderLm::regularizers() const {
+  std::vector<const Regularizer*> all;
+  for (const auto& regularizer : regularizers_) {
+    all.push_back(regularizer.get());
+  }
+  return all;
 }
 
 std::vector<std::int64_t> DecoderLm::heads_per_layer() const {

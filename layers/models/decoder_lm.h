@@ -62,7 +62,8 @@ struct DecoderLmConfig {
 };
 
 /// logits = head(final_norm(blocks(embedding(tokens) * scale + positions))); the head is the embedding when tied.
-/// Parameters: embedding.weight [V, M]; position.*; blocks.N.*; final_norm.*; head.weight [V, M] unless tied.
+/// Parameters: embedding.weight [V, M]; position.*; blocks.N.*; final_norm.*; head.weight [V, M] unless tied;
+/// regularizers.NAME.*.
 class DecoderLm final : public LanguageModel {
  public:
   DecoderLm(const DecoderLmConfig& config, const ModelContext& context);
@@ -70,6 +71,7 @@ class DecoderLm final : public LanguageModel {
   [[nodiscard]] ForwardLoss forward_loss(const Batch& batch,
                                          const ForwardOptions& options) override;
   [[nodiscard]] ParameterStore& parameters() override { return store_; }
+  [[nodiscard]] std::vector<const Regularizer*> regularizers() const override;
   [[nodiscard]] std::vector<std::int64_t> heads_per_layer() const override;
   [[nodiscard]] ForwardCost cost(std::int64_t context_length) const override;
   [[nodiscard]] std::int64_t vocab_size() const override { return vocab_size_; }
@@ -95,6 +97,7 @@ class DecoderLm final : public LanguageModel {
   void build_ends(const DecoderLmConfig& config,
                   const ModelContext& context,
                   const InitStream& init);
+  void build_regularizers(const ModelContext& context, const InitStream& init);
   [[nodiscard]] SequenceContext context_of(const Batch& batch, const ForwardOptions& options) const;
   [[nodiscard]] Variable embed(const Tensor& tokens_BT, const SequenceContext& context);
   [[nodiscard]] Variable run_layer(Layer& layer,
@@ -118,6 +121,7 @@ class DecoderLm final : public LanguageModel {
   std::unique_ptr<Position> input_position_;
   std::vector<Layer> layers_;
   std::unique_ptr<Norm> final_norm_;
+  std::vector<std::unique_ptr<Regularizer>> regularizers_;
 };
 
 }  // namespace clausius

@@ -13,6 +13,7 @@
 #include "core/config.h"
 #include "core/registry.h"
 #include "layers/context.h"
+#include "layers/regularizers/regularizer.h"
 
 // Legend: B batch, T tokens, N targets, V vocabulary.
 namespace clausius {
@@ -36,6 +37,8 @@ struct ForwardLoss {
   Variable loss_sum;
   /// Of each target, 0 where ignored, f32; undefined where the objective has no such thing.
   Tensor token_loss_N;
+  /// Sums of the model's regularizers, one for each, in training only.
+  std::vector<Variable> regularizer_sums{};
 };
 
 /// The arithmetic of one forward pass, for `plan` and the metrics; a training step is three times it (attention 3.5 times).
@@ -55,6 +58,8 @@ class Model {
   [[nodiscard]] virtual ForwardLoss forward_loss(const Batch& batch,
                                                  const ForwardOptions& options) = 0;
   [[nodiscard]] virtual ParameterStore& parameters() = 0;
+  /// What is added to the loss in training, each with a sum in ForwardLoss.
+  [[nodiscard]] virtual std::vector<const Regularizer*> regularizers() const { return {}; }
   /// Heads of each layer whose entropy is reported, 0 for layers whose mixer has no probabilities.
   [[nodiscard]] virtual std::vector<std::int64_t> heads_per_layer() const = 0;
   [[nodiscard]] virtual ForwardCost cost(std::int64_t context_length) const = 0;
@@ -101,6 +106,7 @@ struct ModelContext {
   Device device = kCpu;
   /// Ranks that share the flat parameter buffers evenly (ZeRO-1).
   std::int64_t parameter_shares = 1;
+  std::vector<Choice<Regularizer>> regularizers{};
 };
 
 /// What a recipe can be checked against before a model is made. Configs say it: `ModelFacts facts(const ModelContext&) const`.

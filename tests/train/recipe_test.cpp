@@ -140,7 +140,7 @@ TEST(Recipe, RefusesInWords) {
        "r.yaml:5:1: key 'seed': -1 is out of range; expected an integer >= 0"},
       {kGood + std::string("name: 12\n"),
        "r.yaml:5:1: key 'name': expected text, found '12'; quote it"},
-      {kGood + std::string("regularizers: {}\n"), "r.yaml:5:1: key 'regularizers': unknown key"},
+      {kGood + std::string("telemetry: {}\n"), "r.yaml:5:1: key 'telemetry': unknown key"},
       {kGood + std::string("schedule: {kind: cosine, warmup: 5 percent}\n"),
        "r.yaml:5:26: key 'schedule.warmup': expected a duration (100, 5%, 2 epochs or 1.0e9 "
        "tokens), found '5 percent'"},
@@ -183,6 +183,16 @@ TEST(Recipe, RefusesInWords) {
        "r.yaml:2:90: key 'model.mixer.head_dim': 12: engine cudnn takes multiples of 8 up to 128"},
       {changed("num_heads: 4", "num_heads: 4, mixer: {kind: softmax, head_dim: 5}"),
        "r.yaml:2:67: key 'model.mixer': rope needs an even head_dim, not 5"},
+      {kGood + std::string("regularizers: {entropie: {}}\n"),
+       "r.yaml:5:16: key 'regularizers.entropie': unknown key; did you mean 'entropy'?"},
+      {kGood + std::string("regularizers: {entropy: {lambda: 0.1}}\n"),
+       "r.yaml:5:26: key 'regularizers.entropy.lambda': unknown key; here it is called 'weight'"},
+      {kGood + std::string("regularizers: {entropy: {weight: -0.1}}\n"),
+       "r.yaml:5:26: key 'regularizers.entropy.weight': -0.1 is out of range; expected a number >= "
+       "0"},
+      {kGood + std::string("regularizers: {entropy: {skip_rows: 64}}\n"),
+       "r.yaml:5:26: key 'regularizers.entropy.skip_rows': 64 rows of 64 leave none"},
+      {kGood + std::string("regularizers: {entropy: {}}\n"), "accepted"},
       {"", "r.yaml: empty"},
       {"model: {kind: decoder_lm}\n",
        "r.yaml:1:1: missing required key 'data' (what the model learns from)"},
@@ -286,6 +296,32 @@ TEST(Recipe, WarnsWhereARunMayDiverge) {
   const Recipe recipe = parse(changed("num_heads: 4", "num_heads: 4, norm: none"));
   ASSERT_EQ(recipe.warnings.size(), 1U);
   EXPECT_EQ(recipe.warnings[0], "r.yaml:2:67: key 'model.norm': a model without norms may diverge");
+}
+
+TEST(Recipe, WarnsWhereARegularizerDoesNotDoWhatItSeems) {
+  const auto warnings = [](const std::string& knobs) {
+    return parse(kGood + ("regularizers: {entropy: {" + knobs + "}}\n")).warnings;
+  };
+  EXPECT_TRUE(warnings("tolerance: 0.4, threshold_init: 0.7").empty());
+  ASSERT_EQ(warnings("tolerance: 0.7, threshold_init: 0.7").size(), 1U);
+  EXPECT_THAT(warnings("tolerance: 0.7, threshold_init: 0.7")[0],
+              testing::StartsWith("r.yaml:5:26: key 'regularizers.entropy.tolerance': "));
+  ASSERT_EQ(warnings("reduction: sum").size(), 1U);
+  EXPECT_EQ(warnings("reduction: sum")[0],
+            "r.yaml:5:26: key 'regularizers.entropy.reduction': sum grows with the batch; mean "
+            "keeps its strength");
+}
+
+TEST(Recipe, RegularizersAreOnByPresence) {
+  EXPECT_TRUE(parse(kGood).model_context().regularizers.empty());
+  EXPECT_TRUE(
+      parse(kGood + std::string("regularizers: {entropy: null}\n")).regularizers.chosen().empty());
+  const Recipe recipe = parse(kGood + std::string("regularizers: {entropy: {tolerance: 0.3}}\n"));
+  ASSERT_EQ(recipe.model_context().regularizers.size(), 1U);
+  EXPECT_EQ(recipe.model_context().regularizers[0].kind(), "entropy");
+  const std::string once = to_yaml(recipe);
+  EXPECT_THAT(once, testing::HasSubstr("tolerance: 0.3\n"));
+  EXPECT_EQ(to_yaml(parse_recipe(once, "r.yaml", "/elsewhere")), once);
 }
 
 TEST(Recipe, SchemaNamesEveryKeyOnceWithASentence) {

@@ -7,7 +7,10 @@
 
 namespace clausius::test {
 
-std::unique_ptr<DecoderLm> make_tiny_model(Dtype master, Device device, std::int64_t shares) {
+std::unique_ptr<DecoderLm> make_tiny_model(Dtype master,
+                                           Device device,
+                                           std::int64_t shares,
+                                           const std::vector<Choice<Regularizer>>& regularizers) {
   DecoderLmConfig config;
   config.layers = 2;
   config.model_dim = 8;
@@ -17,7 +20,8 @@ std::unique_ptr<DecoderLm> make_tiny_model(Dtype master, Device device, std::int
                                                                 .seed = 5,
                                                                 .master = master,
                                                                 .device = device,
-                                                                .parameter_shares = shares});
+                                                                .parameter_shares = shares,
+                                                                .regularizers = regularizers});
   model->parameters().allocate_gradients();
   return model;
 }

@@ -17,9 +17,11 @@ inline constexpr std::int64_t kTinyVocab = 13;
 inline constexpr std::int64_t kTinyLength = 7;
 
 /// Parameters in `master`, gradients allocated; buffers padded for `shares` ranks.
-[[nodiscard]] std::unique_ptr<DecoderLm> make_tiny_model(Dtype master,
-                                                         Device device = kCpu,
-                                                         std::int64_t shares = 1);
+[[nodiscard]] std::unique_ptr<DecoderLm> make_tiny_model(
+    Dtype master,
+    Device device = kCpu,
+    std::int64_t shares = 1,
+    const std::vector<Choice<Regularizer>>& regularizers = {});
 
 /// Rows [first, first + count) of an endless table, each a function of its number alone. Every fifth target carries no loss.
 [[nodiscard]] Batch tiny_batch(std::int64_t first, std::int64_t count);

@@ -5,6 +5,8 @@
 #include <cmath>
 #include <limits>
 #include <optional>
+#include <string>
+#include <tuple>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -24,19 +26,31 @@ struct Settings {
   std::string optimizer = "{kind: sgd, lr: 0.5, momentum: 0.0}";
   std::optional<double> clip_norm{};
   Recompute recompute = Recompute::kNone;
+  std::vector<std::string> regularizers{};
+  std::int64_t steps = 5;
+
+  [[nodiscard]] std::vector<Choice<Regularizer>> chosen() const {
+    std::vector<Choice<Regularizer>> all;
+    for (const std::string& text : regularizers) {
+      all.push_back(test::choice_of<Regularizer>(text));
+    }
+    return all;
+  }
 };
 
 // A model and everything a step needs.
 struct Stepper {
   explicit Stepper(Dtype dtype, const Settings& settings = {})
-      : model(test::make_tiny_model(dtype)),
+      : model(test::make_tiny_model(dtype, kCpu, 1, settings.chosen())),
         optimizer(test::choice_of<Optimizer>(settings.optimizer).make(model->parameters())),
         reducer(model->parameters(), ranks, make_buckets(model->parameters(), 1024, 1), false),
         step(*model,
              *optimizer,
              reducer,
              ranks,
-             {.clip_norm = settings.clip_norm, .recompute = settings.recompute}),
+             {.steps = settings.steps,
+              .clip_norm = settings.clip_norm,
+              .recompute = settings.recompute}),
         entropy(model->heads_per_layer()) {
     set_num_threads(1);
   }
@@ -204,6 +218,109 @@ TEST(TrainStep, ARankWithoutSamplesFollows) {
   EXPECT_EQ(run.ranks.calls.front().what, "loss weight");
   EXPECT_EQ(run.ranks.calls.back().what, "loss");
   EXPECT_EQ(run.ranks.calls.size(), 2 + run.reducer.buckets().size());
+}
+
+// Thresholds at half of ln 7 and a tolerance that keeps ln 1 .. ln 7 away from the borders.
+const std::vector<std::string>& entropy_reductions() {
+  static const std::vector<std::string> all = {
+      "{kind: entropy, weight: 0.5, tolerance: 0.1}",
+      "{kind: entropy, weight: 0.02, tolerance: 0.1, reduction: sum}",
+      "{kind: entropy, weight: 0.5, tolerance: 0.1, reduction: head_mean, skip_rows: 1}",
+      "{kind: entropy, weight: 0.5, tolerance: 0.1, maximum: causal, learn_threshold: false}",
+      "{kind: entropy, weight: 0.5, tolerance: 0.1, anneal: cosine}"};
+  return all;
+}
+
+TEST(TrainStepRegularizers, AnySplitIntoMicroBatchesIsTheSameStrength) {
+  for (const std::string& text : entropy_reductions()) {
+    Stepper whole(Dtype::kF64, {.regularizers = {text}});
+    std::vector<StepOutcome> wanted;
+    for (int number = 1; number <= 5; ++number) {
+      wanted.push_back(whole.take(test::tiny_step(splits()[0]), number));
+      ASSERT_EQ(wanted.back().aux_losses.size(), 1U);
+      EXPECT_EQ(wanted.back().aux_losses[0].first, "entropy");
+    }
+    EXPECT_GT(wanted[0].aux_losses[0].second, 1e-3) << text;
+    for (const std::vector<std::int64_t>& sizes : splits()) {
+      for (const Recompute recompute : {Recompute::kNone, Recompute::kBlock}) {
+        Stepper run(Dtype::kF64, {.recompute = recompute, .regularizers = {text}});
+        for (int number = 1; number <= 5; ++number) {
+          const StepOutcome got = run.take(test::tiny_step(sizes), number);
+          const StepOutcome& want = wanted[static_cast<std::size_t>(number - 1)];
+          EXPECT_NEAR(got.loss, want.loss, 1e-12 * want.loss) << text;
+          EXPECT_NEAR(got.aux_losses[0].second, want.aux_losses[0].second, 1e-12) << text;
+          EXPECT_NEAR(got.grad_norm, want.grad_norm, 1e-12 * want.grad_norm) << text;
+        }
+        test::expect_close(run.weights(), whole.weights(), 1e-12, text);
+      }
+    }
+  }
+}
+
+TEST(TrainStepRegularizers, RecomputationGivesTheSameBits) {
+  for (const std::string& text : entropy_reductions()) {
+    Stepper plain(Dtype::kF32, {.regularizers = {text}});
+    Stepper again(Dtype::kF32, {.recompute = Recompute::kBlock, .regularizers = {text}});
+    for (int number = 1; number <= 2; ++number) {
+      const StepOutcome want = plain.take(test::tiny_step({2, 1}), number);
+      const StepOutcome got = again.take(test::tiny_step({2, 1}), number);
+      EXPECT_EQ(got.aux_losses, want.aux_losses);
+      test::expect_bits_equal(again.model->parameters().gradients(),
+                              plain.model->parameters().gradients(), text);
+    }
+  }
+}
+
+// A rank as large whose sums are zero halves a mean, and leaves a sum alone.
+TEST(TrainStepRegularizers, OtherRanksCount) {
+  const LoadedStep data = test::tiny_step({2, 1});
+  for (const auto& [text, count, share] :
+       {std::tuple(entropy_reductions()[0], 3.0 * test::kTinyLength, 0.5),
+        std::tuple(entropy_reductions()[1], 100.0, 1.0),
+        std::tuple(entropy_reductions()[2], 3.0, 0.5)}) {
+    Stepper alone(Dtype::kF64, {.regularizers = {text}});
+    Stepper run(Dtype::kF64, {.regularizers = {text}});
+    run.ranks.others = {{"regularizer count", count}};
+    const double single = alone.take(data).aux_losses[0].second;
+    EXPECT_NEAR(run.take(data).aux_losses[0].second, share * single, 1e-14) << text;
+  }
+}
+
+TEST(TrainStepRegularizers, LossIsTheObjectiveAlone) {
+  const LoadedStep data = test::tiny_step({2, 1});
+  const double plain = Stepper(Dtype::kF64).take(data).loss;
+  EXPECT_EQ(Stepper(Dtype::kF64, {.regularizers = {entropy_reductions()[0]}}).take(data).loss,
+            plain);
+}
+
+// Beyond the widest deviation nothing is left of the term, in value or in gradient.
+TEST(TrainStepRegularizers, AWideToleranceChangesNothing) {
+  Stepper plain(Dtype::kF32);
+  Stepper run(Dtype::kF32, {.regularizers = {"{kind: entropy, weight: 9, tolerance: 0.99}"}});
+  for (int number = 1; number <= 3; ++number) {
+    const StepOutcome want = plain.take(test::tiny_step({2, 1}), number);
+    const StepOutcome got = run.take(test::tiny_step({2, 1}), number);
+    EXPECT_EQ(got.aux_losses[0].second, 0.0);
+    EXPECT_EQ(got.loss, want.loss);
+    EXPECT_EQ(got.grad_norm, want.grad_norm);
+  }
+}
+
+TEST(TrainStepRegularizers, AnnealedWeightsEndAtZero) {
+  for (const char* anneal : {"linear", "cosine"}) {
+    Stepper run(
+        Dtype::kF64,
+        {.regularizers = {std::string("{kind: entropy, anneal: ") + anneal + "}"}, .steps = 2});
+    EXPECT_GT(run.take(test::tiny_step({2}), 1).aux_losses[0].second, 0.0);
+    EXPECT_EQ(run.take(test::tiny_step({2}), 2).aux_losses[0].second, 0.0);
+  }
+}
+
+TEST(TrainStepRegularizers, EvaluationLeavesThemOut) {
+  Stepper run(Dtype::kF64, {.regularizers = {entropy_reductions()[0]}});
+  const Batch batch = test::tiny_batch(0, 2);
+  EXPECT_EQ(run.model->forward_loss(batch, {.phase = Phase::kTrain}).regularizer_sums.size(), 1U);
+  EXPECT_TRUE(run.model->forward_loss(batch, {.phase = Phase::kEvaluate}).regularizer_sums.empty());
 }
 
 }  // namespace
