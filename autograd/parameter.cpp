@@ -13,8 +13,6 @@
 namespace clausius {
 namespace {
 
-constexpr std::int64_t kAlignElements = 16;
-
 constexpr std::array<std::string_view, 14> kRoleNames = {
     "matrix", "embedding",   "head",      "position", "conv",  "bias",  "gain",
     "gamma",  "temperature", "threshold", "scale",    "slope", "decay", "query"};

@@ -97,6 +97,9 @@ class Parameter {
 /// is zero-padded to the next. Order is that of registration.
 class ParameterStore {
  public:
+  /// Parameters begin at multiples of this many elements: 64 bytes of f32.
+  static constexpr std::int64_t kAlignElements = 16;
+
   /// `compute`: kF32 or kBf16. `master`: kF32; kF64 for gradient checks.
   explicit ParameterStore(Dtype compute = Dtype::kF32,
                           Dtype master = Dtype::kF32,

@@ -112,16 +112,12 @@ class Loader::Reader {
 };
 
 Loader::Loader(const SampleSequence& samples, const LoaderPlan& plan)
-    : cursor_(plan.first_sample), reader_(std::make_unique<Reader>(samples, plan)) {}
+    : reader_(std::make_unique<Reader>(samples, plan)) {}
 
 Loader::~Loader() = default;
 
 std::optional<LoadedStep> Loader::next() {
-  std::optional<LoadedStep> step = reader_->take();
-  if (step) {
-    cursor_ += step->samples;
-  }
-  return step;
+  return reader_->take();
 }
 
 }  // namespace clausius

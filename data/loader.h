@@ -37,6 +37,9 @@ struct LoadedStep {
   std::vector<Batch> micro_batches;
   /// Targets with loss in all of them.
   double weight = 0.0;
+
+  /// Samples seen when the step is done, over all ranks: the cursor a checkpoint stores.
+  [[nodiscard]] std::int64_t end_sample() const { return first_sample + samples; }
 };
 
 /// Samples [begin, end) of a step for each rank are consecutive and differ by at most one in number, so that putting
@@ -53,12 +56,9 @@ class Loader {
   /// The next step; nothing after the end. An error of the background thread is thrown here, at the step it belongs
   /// to.
   [[nodiscard]] std::optional<LoadedStep> next();
-  /// Samples handed out so far, over all ranks: the cursor a checkpoint stores.
-  [[nodiscard]] std::int64_t samples_seen() const { return cursor_; }
 
  private:
   class Reader;
-  std::int64_t cursor_;
   std::unique_ptr<Reader> reader_;
 };
 

@@ -6,17 +6,10 @@
 #include "core/error.h"
 
 namespace clausius {
-namespace {
-
-// Shares begin at multiples of a cache line of f32.
-constexpr std::int64_t kAlignElements = 16;
-
-}  // namespace
-
 std::vector<FlatRange> make_buckets(const ParameterStore& parameters,
                                     std::int64_t bucket_bytes,
                                     int shares) {
-  const std::int64_t multiple = shares == 1 ? 1 : kAlignElements * shares;
+  const std::int64_t multiple = shares == 1 ? 1 : ParameterStore::kAlignElements * shares;
   CLS_CHECK(parameters.size() % multiple == 0, InternalError, "flat buffers of ", parameters.size(),
             " elements are not padded for ", shares, " shares");
   const std::int64_t least =

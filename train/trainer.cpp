@@ -121,9 +121,7 @@ void Trainer::step(const LoadedStep& data) {
               ". The parameters are those of step ", number - 1);
   }
   const std::int64_t tokens = data.samples * p.plan.tokens_per_sample;
-  p.position = {.step = number,
-                .tokens = p.position.tokens + tokens,
-                .samples = data.first_sample + data.samples};
+  p.position = {.step = number, .tokens = p.position.tokens + tokens, .samples = data.end_sample()};
   StepReport report{.step = number,
                     .tokens = p.position.tokens,
                     .samples = p.position.samples,

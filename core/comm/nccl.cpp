@@ -47,11 +47,11 @@ ncclDataType_t type_of(Dtype dtype) {
 // A collective in its stream.
 class GpuWork final : public Work::State {
  public:
-  GpuWork() : begin_(std::make_shared<cuda::Event>()), end_(std::make_shared<cuda::Event>()) {
+  GpuWork() {
     // It begins when what was asked of the device before is done.
-    begin_->record(cuda::compute_stream());
-    begin_->hold_back(cuda::communication_stream());
-    begin_->record(cuda::communication_stream());
+    begin_.record(cuda::compute_stream());
+    begin_.hold_back(cuda::communication_stream());
+    begin_.record(cuda::communication_stream());
   }
   // Memory that it uses must not be handed out before it ends.
   ~GpuWork() override {
@@ -74,13 +74,13 @@ class GpuWork final : public Work::State {
   }
   bool done() override { return end_->done(); }
   Work::Times times() override {
-    return {.begin = begin_->time(cuda::communication_stream()),
+    return {.begin = begin_.time(cuda::communication_stream()),
             .end = end_->time(cuda::communication_stream())};
   }
 
  private:
-  std::shared_ptr<cuda::Event> begin_;
-  std::shared_ptr<cuda::Event> end_;
+  cuda::Event begin_;
+  std::shared_ptr<cuda::Event> end_ = std::make_shared<cuda::Event>();  // the watch has it too
   std::vector<Tensor> held_;
   bool waited_ = false;
 };
@@ -419,6 +419,15 @@ class NcclCommunicator final : public Communicator {
 };
 
 }  // namespace
+
+void check_nccl(ncclResult_t result, const char* call) {
+  if (result == ncclSuccess || result == ncclInProgress) {
+    return;
+  }
+  const char* const details = nccl_api().get_last_error(nullptr);
+  throw CommError(concat(call, ": ", nccl_api().get_error_string(result),
+                         details != nullptr && *details != '\0' ? concat(" (", details, ")") : ""));
+}
 
 std::unique_ptr<Communicator> make_nccl_communicator(std::unique_ptr<Communicator> host,
                                                      const CommunicatorOptions& options) {

@@ -12,15 +12,6 @@
 
 namespace clausius::detail {
 
-void check_nccl(ncclResult_t result, const char* call) {
-  if (result == ncclSuccess || result == ncclInProgress) {
-    return;
-  }
-  const char* const details = nccl_api().get_last_error(nullptr);
-  throw CommError(concat(call, ": ", nccl_api().get_error_string(result),
-                         details != nullptr && *details != '\0' ? concat(" (", details, ")") : ""));
-}
-
 NcclWatch::NcclWatch(int rank, ncclComm_t communicator, std::chrono::seconds timeout)
     : rank_(rank), communicator_(communicator), timeout_(timeout), thread_([this] { loop(); }) {}
 

@@ -3,32 +3,11 @@
 #include "core/comm/ordered_reduce.h"
 
 #include <algorithm>
-#include <concepts>
-#include <type_traits>
 
 #include "core/error.h"
 
 namespace clausius::detail {
 namespace {
-
-template <class T>
-T combine(T a, T b, ReduceOp op) {
-  switch (op) {
-    case ReduceOp::kSum:
-      if constexpr (std::integral<T>) {
-        using Unsigned =
-            std::make_unsigned_t<T>;  // wraps, where a signed overflow would be undefined
-        return static_cast<T>(static_cast<Unsigned>(a) + static_cast<Unsigned>(b));
-      } else {
-        return a + b;
-      }
-    case ReduceOp::kMax:
-      return b > a || b != b ? b : a;
-    case ReduceOp::kMin:
-      return b < a || b != b ? b : a;
-  }
-  return a;
-}
 
 // target[i] = combine(target[i], source[i])
 template <class T>
@@ -51,7 +30,7 @@ void reduce_typed(T* blocks, int ranks, std::int64_t n, ReduceOp op, ReductionOr
   for (std::int64_t begin = 0; begin < n; begin += kStretch) {
     const std::int64_t count = std::min(kStretch, n - begin);
     const auto block = [&](int rank) { return blocks + rank * n + begin; };
-    if (order == ReductionOrder::kRank) {
+    if (order != ReductionOrder::kTree) {
       for (int rank = 1; rank < ranks; ++rank) {
         combine_into(block(0), block(rank), count, op);
       }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rank-ordered and tree-ordered reductions of blocks on a GPU: each element by one thread.
-#include <type_traits>
-
+#include "core/comm/ordered_reduce.h"
 #include "core/comm/ordered_reduce_device.h"
 #include "core/cuda/launch.cuh"
 
@@ -10,23 +9,6 @@ namespace {
 
 // Deep enough for 2^16 ranks.
 constexpr int kTreeLevels = 16;
-
-template <class T>
-__device__ T combine(T a, T b, ReduceOp op) {
-  if (op == ReduceOp::kSum) {
-    if constexpr (std::is_integral_v<T>) {
-      using Unsigned =
-          std::make_unsigned_t<T>;  // wraps, where a signed overflow would be undefined
-      return static_cast<T>(static_cast<Unsigned>(a) + static_cast<Unsigned>(b));
-    } else {
-      return a + b;
-    }
-  }
-  if (b != b) {
-    return b;
-  }
-  return (op == ReduceOp::kMax ? b > a : b < a) ? b : a;
-}
 
 template <class From, class T>
 __device__ T in_rank_order(const From* blocks, int ranks, std::int64_t step, ReduceOp op) {

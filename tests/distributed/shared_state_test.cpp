@@ -61,7 +61,24 @@ TEST_P(GpuRanks, ZeroOneDrawsTheCurveOfZeroZero) {
 INSTANTIATE_TEST_SUITE_P(Emulated, GpuRanks, ::testing::Values(Gpus::kEmulated));
 INSTANTIATE_TEST_SUITE_P(Cuda, GpuRanks, ::testing::Values(Gpus::kReal));
 
-// An emulated GPU hangs in the host's thread, where the same watchdog looks; a real one in its stream.
+// The watch looks at streams and at NCCL's own word, while the host waits for neither.
+TEST(GpuRanksWatch, NamesTheCollectiveThatHangs) {
+  if (!std::filesystem::exists(test::emulated_ranks_program())) {
+    GTEST_SKIP() << "emulated GPUs are in the build tree alone";
+  }
+  const test::ProcessResult hung =
+      test::run_mpi(test::emulated_ranks_program(), 2, "gpu_hang", {"-x", "EMULATED_STREAM=hung"});
+  EXPECT_EQ(hung.exit_code, static_cast<int>(ExitCode::kCommunication)) << hung.output;
+  EXPECT_THAT(hung.output, HasSubstr(": all_reduce 'bucket 4' has not finished for 2 s"));
+  EXPECT_FALSE(hung.timed_out);
+  const test::ProcessResult lost =
+      test::run_mpi(test::emulated_ranks_program(), 2, "gpu_hang",
+                    {"-x", "EMULATED_STREAM=hung", "-x", "EMULATED_NCCL=remote_error"});
+  EXPECT_EQ(lost.exit_code, static_cast<int>(ExitCode::kCommunication)) << lost.output;
+  EXPECT_THAT(lost.output, HasSubstr("NCCL reports: remote process exited"));
+  EXPECT_FALSE(lost.timed_out);
+}
+
 TEST(CudaRanksWatch, NamesRankAndCollective) {
   if (cuda_backend() == nullptr || cuda_backend()->count() < 2) {
     GTEST_SKIP() << "a hung stream needs two CUDA devices";

@@ -228,7 +228,8 @@ TEST(TrainRanks, ZeroOneClipsAsZeroZero) {
   shared.emplace_back("parallel.zero=1");
   const TrainingRun whole(overrides, 2);
   const TrainingRun shares(shared, 2);
-  test::expect_same_losses(shares.steps(), whole.steps(), 1e-6, "zero 1");
+  // The clip factor may differ by an f32 rounding in each of 20 steps.
+  test::expect_same_losses(shares.steps(), whole.steps(), 20 * 0x1p-23, "zero 1");
 }
 
 TEST(TrainRanks, EqualRunsLeaveEqualBits) {

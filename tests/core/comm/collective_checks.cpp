@@ -15,7 +15,7 @@ namespace {
 
 // The definition, one element after the other.
 float ordered_sum(std::vector<float> terms, ReductionOrder order) {
-  if (order == ReductionOrder::kRank) {
+  if (order != ReductionOrder::kTree) {
     float sum = terms[0];
     for (std::size_t r = 1; r < terms.size(); ++r) {
       sum += terms[r];
@@ -55,7 +55,7 @@ Tensor expected_sum(int ranks, std::int64_t n, ReductionOrder order, Dtype wire 
 
 std::ostream& operator<<(std::ostream& out, const CollectiveCase& c) {
   return out << "n " << c.n << ", segments of " << c.segment_bytes
-             << (c.order == ReductionOrder::kRank ? ", rank order" : ", tree order") << " on "
+             << (c.order == ReductionOrder::kTree ? ", tree order" : ", rank order") << " on "
              << c.device << (c.overlap == Overlap::kInline ? ", inline" : ", thread");
 }
 
