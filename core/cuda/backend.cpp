@@ -174,6 +174,22 @@ void bind_thread() {
   CLS_CUDA_CHECK(cudaSetDevice(selected));
 }
 
+bool has_warpgroup_products() {
+#ifdef CLAUSIUS_CUDA_SM90A
+  static const bool has = [] {
+    int major = 0;
+    int minor = 0;
+    CLS_CUDA_CHECK(
+        cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, selected_device()));
+    CLS_CUDA_CHECK(
+        cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, selected_device()));
+    return major == 9 && minor == 0;
+  }();
+  return has;
+#else
+  return false;
+#endif
+}
 cudaStream_t compute_stream() {
   static const cudaStream_t stream = make_stream();
   return stream;

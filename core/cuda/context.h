@@ -11,6 +11,9 @@ namespace clausius::cuda {
 /// Makes it the calling thread's, as every thread must before it asks anything of CUDA.
 void bind_thread();
 
+/// Whether the GPU of this process multiplies by warpgroup (core/cuda/wgmma.cuh) and this build has such kernels (sm_90a).
+[[nodiscard]] bool has_warpgroup_products();
+
 /// The stream all ops of the calling thread's device run on, one after the other.
 [[nodiscard]] cudaStream_t compute_stream();
 

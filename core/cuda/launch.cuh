@@ -64,8 +64,13 @@ __device__ inline std::int64_t global_threads() {
 #ifdef CLS_CUDA_EMULATION
 #define CLS_DYNAMIC_SHARED(T, name) \
   T* name = reinterpret_cast<T*>(::clausius::emulation::dynamic_shared())
+#define CLS_DYNAMIC_SHARED_1024(T, name) CLS_DYNAMIC_SHARED(T, name)
 #else
 #define CLS_DYNAMIC_SHARED(T, name)                                        \
   extern __shared__ __align__(16) unsigned char clausius_dynamic_shared[]; \
   T* name = reinterpret_cast<T*>(clausius_dynamic_shared)
+/// The same, 1024-byte aligned.
+#define CLS_DYNAMIC_SHARED_1024(T, name)                                          \
+  extern __shared__ __align__(1024) unsigned char clausius_dynamic_shared_1024[]; \
+  T* name = reinterpret_cast<T*>(clausius_dynamic_shared_1024)
 #endif

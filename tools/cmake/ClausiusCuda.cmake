@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The CUDA language and libraries, when CLAUSIUS_CUDA is on.
 if(NOT CMAKE_CUDA_ARCHITECTURES)
-  set(CMAKE_CUDA_ARCHITECTURES 80 90)
+  set(CMAKE_CUDA_ARCHITECTURES 80 90a)
 endif()
 enable_language(CUDA)
 # CMake 3.25 does not know that nvcc 13 speaks C++20.

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The CUDA backward of attention, any sizes and options: one kernel over query blocks for dq, one over key blocks for dk and dv, so
 // that every sum has one owner and one order.
+#include "core/cuda/context.h"
 #include "core/ops/attention/attention_backward_mma.cuh"
+#include "core/ops/attention/attention_backward_wgmma.cuh"
 #include "core/ops/attention/attention_device.cuh"
 
 namespace clausius::ops {
@@ -318,6 +320,28 @@ void run_mma(const BackwardArguments<bf16>& a, const AttentionProblem& p) {
   }
 }
 
+template <int kD>
+void run_wgmma(const BackwardArguments<bf16>& a, const AttentionProblem& p) {
+  const auto config = [](std::int64_t blocks, std::size_t shared_elements) {
+    return cuda::LaunchConfig{.grid = dim3(narrow<unsigned>(blocks)),
+                              .block = dim3(kTurnThreads),
+                              .shared_bytes = shared_elements * sizeof(bf16)};
+  };
+  const std::int64_t query_blocks = p.B * p.H * div_ceil<std::int64_t>(p.T, kTurnRows);
+  const std::int64_t key_blocks = p.B * p.G * div_ceil<std::int64_t>(p.S, kTurnRows);
+  if (a.row_dscale != nullptr) {
+    cuda::launch(attention_dq_wgmma_kernel<kD, true>,
+                 config(query_blocks, QueryGradientTiles<kD, true>::kSize), a);
+  } else {
+    cuda::launch(attention_dq_wgmma_kernel<kD, false>,
+                 config(query_blocks, QueryGradientTiles<kD, false>::kSize), a);
+  }
+  if (key_blocks > 0) {
+    cuda::launch(attention_dkv_wgmma_kernel<kD>, config(key_blocks, KeyGradientTiles<kD>::kSize),
+                 a);
+  }
+}
+
 template <class T>
 void run_kernels(BackwardArguments<T> a,
                  const AttentionProblem& p,
@@ -335,6 +359,9 @@ void run_kernels(BackwardArguments<T> a,
       a.v = HeadRows<const T>(aligned[2], 1);
       a.dy = HeadRows<const T>(aligned[3], 2);
       a.pairs = writes_pairs(a.dq) && writes_pairs(a.dk) && writes_pairs(a.dv);
+      if (cuda::has_warpgroup_products()) {
+        return p.D == 64 ? run_wgmma<64>(a, p) : run_wgmma<128>(a, p);
+      }
       return p.D == 64 ? run_mma<64>(a, p) : run_mma<128>(a, p);
     }
   }
@@ -385,7 +412,7 @@ void attention_backward_cuda(const Tensor& dy,
                   .lse = RowValues(lse),
                   .logits = Logits(scale, sink, problem),
                   .dropout = Dropout(problem),
-                  .sizes = Sizes(problem),
+                  .sizes = Sizes(problem, sizeof(T)),
                   .dq = HeadRows<T>(dq, 1),
                   .dk = HeadRows<T>(dk, 1),
                   .dv = HeadRows<T>(dv, 1),

@@ -10,11 +10,11 @@ namespace clausius::ops::attention_cuda {
 inline constexpr int kMmaThreads = 4 * cuda::kWarp;
 
 // What one row of the gradient needs; zeros, seeing no key, past the last row.
-struct MmaRow {
+struct alignas(16) MmaRow {
   float scale;     // of the product q k
   float lse;       // log2 units
-  float shift;     // <dy, y> - dlse + dentropy H
   float dentropy;  // times ln 2: it multiplies log2 p
+  float shift;     // <dy, y> - dlse + dentropy H
   int begin;
   int end;
 };
@@ -28,13 +28,13 @@ __device__ inline MmaRow mma_row(const BackwardArguments<bf16>& a,
     return {};
   }
   const Sizes& n = a.sizes;
-  return {a.logits.scale_of(h, i),          a.lse.at(b, h, i) * kLog2E,
-          a.shift[(b * n.H + h) * n.T + i], a.dentropy.at(b, h, i) * kLn2,
-          a.logits.begin_BT[b * n.T + i],   a.logits.end_BT[b * n.T + i]};
+  return {a.logits.scale_of(h, i),        a.lse.at(b, h, i) * kLog2E,
+          a.dentropy.at(b, h, i) * kLn2,  a.shift[(b * n.H + h) * n.T + i],
+          a.logits.begin_BT[b * n.T + i], a.logits.end_BT[b * n.T + i]};
 }
 
-// dq of a tile: scores become gradients of the scaled products. `dp` started at -shift, so that the gradient is an exponential, a
-// product and two fused multiply-adds, one of them the entropy's.
+// dq of a tile: scores become gradients of the scaled products, each an exponential, a product, a sum and two fused multiply-adds, one
+// of them the entropy's.
 template <bool kMasked, bool kScale, int kColumns>
 __device__ void score_gradients(int first_key,
                                 const MmaRow (&rows)[2],
@@ -54,12 +54,13 @@ __device__ void score_gradients(int first_key,
         const bool visible = !kMasked || (row.begin <= key && key < row.end);
         float& score = scores.value[n][2 * half + e];
         const float log2_p = fmaf(score, scale, -row.lse);
-        const float gradient =
-            cuda::fast_exp2(log2_p) * fmaf(-row.dentropy, log2_p, dp.value[n][2 * half + e]);
+        const float p = cuda::fast_exp2(visible ? log2_p : kNothing);
+        const float d = fmaf(-row.dentropy, log2_p, -row.shift) + dp.value[n][2 * half + e];
+        const float gradient = visible ? p * d : 0.0F;
         if constexpr (kScale) {
-          dscale[half] = visible ? fmaf(gradient, score, dscale[half]) : dscale[half];
+          dscale[half] = fmaf(gradient, visible ? score : 0.0F, dscale[half]);
         }
-        score = visible ? gradient : 0.0F;
+        score = gradient;
       }
     }
   }
@@ -86,18 +87,6 @@ struct PairBuffers {
     cuda::commit_copies();
   }
 };
-
-// dp of queries in rows begins at minus their shift.
-template <int kColumns>
-__device__ void start_at_minus_shift(const MmaRow (&rows)[2], WarpTile<kColumns>& dp) {
-  CLS_UNROLL
-  for (int column = 0; column < kColumns; ++column) {
-    CLS_UNROLL
-    for (int e = 0; e < 4; ++e) {
-      dp.value[column][e] = -rows[e / 2].shift;
-    }
-  }
-}
 
 // What a warp owns when all keys have passed.
 template <int kD, bool kScale>
@@ -152,7 +141,6 @@ __global__ void __launch_bounds__(kMmaThreads, kD == 64 ? 3 : 2)
     const Tile v_tile = buffers.second(buffer);
     WarpTile<kTile / 8> scores;
     WarpTile<kTile / 8> dp;
-    start_at_minus_shift(rows, dp);
     CLS_UNROLL
     for (unsigned step = 0; step < kD / 16; ++step) {
       scores.add_transposed(q_tile.left(warp_row, step), k_tile, step);
@@ -172,41 +160,44 @@ __global__ void __launch_bounds__(kMmaThreads, kD == 64 ? 3 : 2)
   store_query_gradients<kD, kScale>(a, at, own_row, rows, dscale, sums);
 }
 
-// Rows of the tile are keys and its columns queries: products q k become p in `scores` and scaled gradients in `dp`, which started at
-// -shift.
+// Rows of the tile are keys and its columns queries: products q k become log2 p, far below any that counts where a key is not seen.
 template <bool kMasked, int kColumns>
-__device__ void key_gradients(const int (&keys)[2],
-                              const MmaRow* rows,
+__device__ void key_logits(const int (&keys)[2], const MmaRow* rows, WarpTile<kColumns>& scores) {
+  constexpr float kHidden =
+      -1.0e4F;  // 2^-10000 is 0, and its products with finite numbers are finite
+  CLS_UNROLL
+  for (int n = 0; n < kColumns; ++n) {
+    CLS_UNROLL
+    for (int e = 0; e < 2; ++e) {
+      const MmaRow& row = rows[8 * n + static_cast<int>(threadIdx.x) % 4 * 2 + e];
+      const float scale = row.scale * kLog2E;
+      CLS_UNROLL
+      for (int half = 0; half < 2; ++half) {
+        const bool visible = !kMasked || (row.begin <= keys[half] && keys[half] < row.end);
+        float& score = scores.value[n][2 * half + e];
+        score = visible ? fmaf(score, scale, -row.lse) : kHidden;
+      }
+    }
+  }
+}
+// Of those, p in `scores`, and of the products dy v scaled gradients in `dp`.
+template <int kColumns>
+__device__ void key_gradients(const MmaRow* rows,
                               WarpTile<kColumns>& scores,
                               WarpTile<kColumns>& dp) {
   CLS_UNROLL
   for (int n = 0; n < kColumns; ++n) {
     CLS_UNROLL
     for (int e = 0; e < 2; ++e) {
-      const MmaRow row = rows[8 * n + static_cast<int>(threadIdx.x) % 4 * 2 + e];
-      const float scale = row.scale * kLog2E;
+      const MmaRow& row = rows[8 * n + static_cast<int>(threadIdx.x) % 4 * 2 + e];
       CLS_UNROLL
       for (int half = 0; half < 2; ++half) {
-        const bool visible = !kMasked || (row.begin <= keys[half] && keys[half] < row.end);
         float& score = scores.value[n][2 * half + e];
         float& gradient = dp.value[n][2 * half + e];
-        const float log2_p = fmaf(score, scale, -row.lse);
-        const float p = visible ? cuda::fast_exp2(log2_p) : 0.0F;
-        gradient = visible ? row.scale * p * fmaf(-row.dentropy, log2_p, gradient) : 0.0F;
-        score = p;
+        const float log2_p = score;
+        score = cuda::fast_exp2(log2_p);
+        gradient = row.scale * score * (fmaf(-row.dentropy, log2_p, -row.shift) + gradient);
       }
-    }
-  }
-}
-
-// dp of queries in columns begins at minus their shift.
-template <int kColumns>
-__device__ void start_at_minus_shift(const MmaRow* rows, WarpTile<kColumns>& dp) {
-  CLS_UNROLL
-  for (int column = 0; column < kColumns; ++column) {
-    CLS_UNROLL
-    for (int e = 0; e < 4; ++e) {
-      dp.value[column][e] = -rows[8 * column + static_cast<int>(threadIdx.x) % 4 * 2 + e % 2].shift;
     }
   }
 }
@@ -214,31 +205,30 @@ __device__ void start_at_minus_shift(const MmaRow* rows, WarpTile<kColumns>& dp)
 // The tiles of queries that pass a block of keys: heads of the group and rows in order.
 template <int kQueries>
 struct QueryTiles {
-  std::int64_t first_head, first_row;
-  std::int64_t of_head;  // tiles of one head
-  std::int64_t count;
+  int first_head, first_row;
+  int of_head;  // tiles of one head
+  int count;
 
   __device__ QueryTiles(const Sizes& n, const KeyBlock& at) {
-    const std::int64_t heads = n.H / n.G;
-    first_head = at.g * heads;
-    first_row = at.first_row / kQueries * kQueries;
-    of_head = at.first_row < at.last_row ? (at.last_row - first_row + kQueries - 1) / kQueries : 0;
+    const int heads = static_cast<int>(n.H / n.G);
+    const int last_row = static_cast<int>(at.last_row);
+    first_head = static_cast<int>(at.g) * heads;
+    first_row = static_cast<int>(at.first_row) / kQueries * kQueries;
+    of_head = at.first_row < at.last_row ? (last_row - first_row + kQueries - 1) / kQueries : 0;
     count = heads * of_head;
   }
-  __device__ std::int64_t head(std::int64_t tile) const { return first_head + tile / of_head; }
-  __device__ std::int64_t row(std::int64_t tile) const {
-    return first_row + tile % of_head * kQueries;
-  }
+  __device__ int head(int tile) const { return first_head + tile / of_head; }
+  __device__ int row(int tile) const { return first_row + tile % of_head * kQueries; }
 };
 
 // Starts the copies of a tile, and reads what its rows need.
-template <int kQueries, int kD>
+template <int kQueries, class Buffers>
 __device__ void fill_queries(const BackwardArguments<bf16>& a,
                              const KeyBlock& at,
                              std::int64_t h,
                              std::int64_t row,
                              unsigned buffer,
-                             const PairBuffers<kQueries, kD>& queries,
+                             const Buffers& queries,
                              MmaRow (&rows)[2][kQueries]) {
   queries.fill(buffer, a.q, a.dy, at.b, h, row, at.last_row - row);
   if (threadIdx.x < kQueries) {
@@ -271,7 +261,7 @@ __global__ void __launch_bounds__(kMmaThreads, 2)
   WarpTile<kD / 8> dk;
   WarpTile<kD / 8> dv;
   unsigned buffer = 0;
-  for (std::int64_t tile = 0; tile < tiles.count; ++tile, buffer ^= 1U) {
+  for (int tile = 0; tile < tiles.count; ++tile, buffer ^= 1U) {
     cuda::wait_copies<0>();
     __syncthreads();  // this buffer is here, and the other one's readers are done
     if (tile + 1 < tiles.count) {
@@ -279,7 +269,6 @@ __global__ void __launch_bounds__(kMmaThreads, 2)
     }
     WarpTile<kQueries / 8> scores;
     WarpTile<kQueries / 8> dp;
-    start_at_minus_shift(rows[buffer], dp);
     CLS_UNROLL
     for (unsigned step = 0; step < kD / 16; ++step) {
       scores.add_transposed(k_tile.left(warp_row, step), queries.first(buffer), step);
@@ -289,10 +278,11 @@ __global__ void __launch_bounds__(kMmaThreads, 2)
     const bool full = row + kQueries <= at.last_row && at.begins[row + kQueries - 1] <= first_key &&
                       first_key + kTile <= at.ends[row];
     if (full) {
-      key_gradients<false>(keys, rows[buffer], scores, dp);
+      key_logits<false>(keys, rows[buffer], scores);
     } else {
-      key_gradients<true>(keys, rows[buffer], scores, dp);
+      key_logits<true>(keys, rows[buffer], scores);
     }
+    key_gradients(rows[buffer], scores, dp);
     CLS_UNROLL
     for (unsigned step = 0; step < kQueries / 16; ++step) {
       dv.add(scores.left(static_cast<int>(step)), queries.second(buffer), step);

@@ -2,6 +2,7 @@
 // What the general CUDA kernels of attention share: arguments as raw pointers, and products of 64 x 64 tiles through shared memory.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <limits>
 
@@ -111,8 +112,32 @@ struct Logits {
 
 struct Sizes {
   std::int64_t B, H, G, T, S, D, E;
-  explicit Sizes(const AttentionProblem& p)
-      : B(p.B), H(p.H), G(p.G), T(p.T), S(p.S), D(p.D), E(p.E) {}
+  // Heads whose streams, k and v or q and dy, the L2 cache holds together.
+  std::int64_t query_heads_at_once, key_heads_at_once;
+
+  explicit Sizes(const AttentionProblem& p, std::size_t element_bytes)
+      : B(p.B), H(p.H), G(p.G), T(p.T), S(p.S), D(p.D), E(p.E) {
+    constexpr std::int64_t kCacheBytes = std::int64_t{16} << 20;  // of 40 and more
+    const std::int64_t row = (D + E) * static_cast<std::int64_t>(element_bytes);
+    const std::int64_t group = H / G;
+    query_heads_at_once = group * std::max<std::int64_t>(1, kCacheBytes / (S * row + 1));
+    key_heads_at_once = std::max<std::int64_t>(1, kCacheBytes / (T * row * group + 1));
+  }
+};
+
+/// The head and which of its `blocks` a thread block takes, of a grid of blocks x heads: a few heads at a time, all their first blocks
+/// first.
+struct HeadBlock {
+  std::int64_t head, block;
+
+  __device__ HeadBlock(std::int64_t heads, std::int64_t blocks, std::int64_t at_once) {
+    const auto index = static_cast<std::int64_t>(blockIdx.x);
+    const std::int64_t first = index / (at_once * blocks) * at_once;
+    const std::int64_t count = heads - first < at_once ? heads - first : at_once;
+    const std::int64_t within = index - first * blocks;
+    head = first + within % count;
+    block = within / count;
+  }
 };
 
 /// The block of queries of a thread block, of a grid of blocks x B x H: the last blocks come first, since they see most keys where the
@@ -123,19 +148,19 @@ struct QueryBlock {
   std::int64_t first, last;  // rows
 
   __device__ QueryBlock(const Sizes& n, int rows) {
-    const std::int64_t heads = n.B * n.H;
-    head = static_cast<std::int64_t>(blockIdx.x) % heads;
+    blocks = (n.T + rows - 1) / rows;
+    const HeadBlock at(n.B * n.H, blocks, n.query_heads_at_once);
+    head = at.head;
     b = head / n.H;
     h = head % n.H;
     g = h / (n.H / n.G);
-    blocks = (n.T + rows - 1) / rows;
-    block = blocks - 1 - static_cast<std::int64_t>(blockIdx.x) / heads;
+    block = blocks - 1 - at.block;
     first = block * rows;
     last = first + rows < n.T ? first + rows : n.T;
   }
 };
 
-/// The keys that some row of a block of queries sees; tiles in [full_begin, full_end) are seen whole by every one.
+/// The keys that some row of a block of queries sees; tiles in [full_begin, full_end) are seen whole by every row.
 struct KeySpan {
   int begin;  // of a tile
   int end;
@@ -149,7 +174,9 @@ struct KeySpan {
     full_begin = begins[at.last - 1];
     full_end = ends[at.first];
   }
-  __device__ bool full(int key) const { return full_begin <= key && key + kTile <= full_end; }
+  __device__ bool full(int key, int width = kTile) const {
+    return full_begin <= key && key + width <= full_end;
+  }
 };
 
 /// All that the forward kernels get.
@@ -214,7 +241,7 @@ __device__ inline std::int64_t first_at_least(const std::int32_t* values,
   return low;
 }
 
-/// The block of 64 keys of a thread block, of a grid of blocks x B x G, and rows [first_row, last_row) of the queries that may see one
+/// The block of keys of a thread block, of a grid of blocks x B x G, and rows [first_row, last_row) of the queries that may see one
 /// of them. Keys past last_key may be memory nobody wrote.
 struct KeyBlock {
   std::int64_t b, g;
@@ -223,15 +250,15 @@ struct KeyBlock {
   const std::int32_t* begins;  // [T]
   const std::int32_t* ends;
 
-  __device__ KeyBlock(const Sizes& n, const Logits& logits) {
-    const std::int64_t groups = n.B * n.G;
-    b = static_cast<std::int64_t>(blockIdx.x) % groups / n.G;
-    g = static_cast<std::int64_t>(blockIdx.x) % groups % n.G;
-    first = static_cast<std::int64_t>(blockIdx.x) / groups * kTile;
+  __device__ KeyBlock(const Sizes& n, const Logits& logits, std::int64_t keys = kTile) {
+    const HeadBlock at(n.B * n.G, (n.S + keys - 1) / keys, n.key_heads_at_once);
+    b = at.head / n.G;
+    g = at.head % n.G;
+    first = at.block * keys;
     begins = logits.begin_BT + b * n.T;
     ends = logits.end_BT + b * n.T;
     first_row = first_at_least(ends, n.T, first + 1);
-    last_row = first_at_least(begins, n.T, first + kTile);
+    last_row = first_at_least(begins, n.T, first + keys);
     last_key = first_row < last_row ? ends[n.T - 1] : first;
   }
 };

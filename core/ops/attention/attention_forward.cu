@@ -2,8 +2,10 @@
 // The CUDA forward of attention, any sizes and options: f32 arithmetic on tiles of 64 queries by 64 keys.
 #include <limits>
 
+#include "core/cuda/context.h"
 #include "core/ops/attention/attention_device.cuh"
 #include "core/ops/attention/attention_forward_mma.cuh"
+#include "core/ops/attention/attention_forward_wgmma.cuh"
 
 namespace clausius::ops {
 namespace {
@@ -186,6 +188,16 @@ void run_mma(const ForwardArguments<bf16>& a, const AttentionProblem& p) {
                a);
 }
 
+template <int kD>
+void run_wgmma(const ForwardArguments<bf16>& a, const AttentionProblem& p) {
+  const std::int64_t blocks = p.B * p.H * div_ceil<std::int64_t>(p.T, kTurnRows);
+  cuda::launch(attention_forward_wgmma_kernel<kD>,
+               {.grid = dim3(narrow<unsigned>(blocks)),
+                .block = dim3(kTurnThreads),
+                .shared_bytes = ForwardTiles<kD>::kSize * sizeof(bf16)},
+               a);
+}
+
 template <class T>
 void attention_forward_cuda(const Tensor& q,
                             const Tensor& k,
@@ -206,13 +218,14 @@ void attention_forward_cuda(const Tensor& q,
                         .v = HeadRows<const T>(v, 1),
                         .logits = Logits(scale, sink, problem),
                         .dropout = Dropout(problem),
-                        .sizes = Sizes(problem),
+                        .sizes = Sizes(problem, sizeof(T)),
                         .y = HeadRows<T>(y, 2),
                         .entropy = entropy.data<float>(),
                         .lse = lse.data<float>(),
                         .block_max = nullptr};
   const bool tensor_cores = q.dtype() == Dtype::kBf16 && for_tensor_cores(problem);
-  const std::int64_t rows = tensor_cores ? kMmaWarps * kWarpRows : kTile;
+  const bool warpgroups = tensor_cores && cuda::has_warpgroup_products();
+  const std::int64_t rows = warpgroups ? kTurnRows : tensor_cores ? kMmaWarps * kWarpRows : kTile;
   const std::int64_t blocks = div_ceil(problem.T, rows);
   Tensor block_max = Tensor::empty({problem.B, problem.H, blocks}, Dtype::kF32, q.device());
   a.block_max = block_max.data<float>();
@@ -222,7 +235,11 @@ void attention_forward_cuda(const Tensor& q,
       a.q = HeadRows<const T>(aligned[0], 1);
       a.k = HeadRows<const T>(aligned[1], 1);
       a.v = HeadRows<const T>(aligned[2], 1);
-      problem.D == 64 ? run_mma<64, kMmaWarps>(a, problem) : run_mma<128, kMmaWarps>(a, problem);
+      if (warpgroups) {
+        problem.D == 64 ? run_wgmma<64>(a, problem) : run_wgmma<128>(a, problem);
+      } else {
+        problem.D == 64 ? run_mma<64, kMmaWarps>(a, problem) : run_mma<128, kMmaWarps>(a, problem);
+      }
     }
   }
   if (!tensor_cores) {

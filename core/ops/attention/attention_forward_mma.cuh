@@ -21,11 +21,12 @@ struct WarpRows {
   int end[2];
 };
 
-template <bool kMasked, int kColumns, int kOut>
+// Products become exponentials; `factor` is what older sums of each half are worth beside them.
+template <bool kMasked, int kColumns>
 __device__ void softmax_warp(int first_key,
                              WarpRows& rows,
                              WarpTile<kColumns>& scores,
-                             WarpTile<kOut>& sums) {
+                             float (&factors)[2]) {
   const int column = first_key + static_cast<int>(threadIdx.x) % 4 * 2;
   CLS_UNROLL
   for (int half = 0; half < 2; ++half) {
@@ -46,14 +47,10 @@ __device__ void softmax_warp(int first_key,
     const float max = fmaxf(rows.max[half], top * rows.scale[half]);
     const float rise = max - rows.max[half];
     const float factor = cuda::fast_exp2(-rise);
+    factors[half] = factor;
     rows.max[half] = max;
     float weighted = factor * fmaf(-rise, rows.sum[half], rows.weighted[half]);
     float sum = factor * rows.sum[half];
-    CLS_UNROLL
-    for (int n = 0; n < kOut; ++n) {
-      sums.value[n][2 * half] *= factor;
-      sums.value[n][2 * half + 1] *= factor;
-    }
     CLS_UNROLL
     for (int n = 0; n < kColumns; ++n) {
       CLS_UNROLL
@@ -182,11 +179,13 @@ __global__ void __launch_bounds__(kWarps * 32, kD == 64 ? 12 / kWarps : 8 / kWar
                                           keys.end - key - kTile);
       cuda::commit_copies();
     }
+    float factors[2];
     if (keys.full(key)) {
-      softmax_warp<false>(key, rows, scores, sums);
+      softmax_warp<false>(key, rows, scores, factors);
     } else {
-      softmax_warp<true>(key, rows, scores, sums);
+      softmax_warp<true>(key, rows, scores, factors);
     }
+    sums.scale_rows(factors);
     CLS_UNROLL
     for (unsigned step = 0; step < kTile / 16; ++step) {
       sums.add(scores.left(step), v_tile, step);

@@ -89,6 +89,16 @@ struct WarpTile {
     return {{cuda::pack_bf16(low[0], low[1]), cuda::pack_bf16(low[2], low[3]),
              cuda::pack_bf16(high[0], high[1]), cuda::pack_bf16(high[2], high[3])}};
   }
+  /// Times the factor of each half's row.
+  __device__ void scale_rows(const float (&factors)[2]) {
+    CLS_UNROLL
+    for (int n = 0; n < kColumns; ++n) {
+      CLS_UNROLL
+      for (int e = 0; e < 4; ++e) {
+        value[n][e] *= factors[e / 2];
+      }
+    }
+  }
   /// += a (rows of `tile`)^T, one step of 16 columns.
   template <class Tile>
   __device__ void add_transposed(const cuda::FragmentA& a, const Tile& tile, unsigned step) {

@@ -54,6 +54,11 @@ int selected_device() {
   return 0;
 }
 void bind_thread() {}
+// The emulated device is a Hopper, unless a test wants an older one.
+bool has_warpgroup_products() {
+  const char* const wanted = std::getenv("EMULATED_DEVICE");
+  return wanted == nullptr || std::strcmp(wanted, "sm_80") != 0;
+}
 cudaStream_t compute_stream() {
   return nullptr;
 }
