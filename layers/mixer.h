@@ -23,6 +23,7 @@ struct MixerTraits {
   std::int64_t rope_dim = 0;   // over this width
   bool limited = false;        // knows no position at or above the model's context_length
   bool has_temperature = false;
+  bool has_gate = false;  // a matrix of part `gate`
 };
 
 /// What a mixer remembers of the sequences it generates (keys and values, a recurrent state, ...).

@@ -14,11 +14,13 @@ struct LmHeadCrossEntropy {
 };
 
 /// x (.., M), weight [V, M], targets (..) i32 with -100 ignored, token_weights (..) f32 or undefined -> losses.
+/// `alpha`, one element where the weight is, multiplies the logits; the weight then gets the gradient of alpha weight, as in linear.
 /// Gradients are made in the forward pass, and only if x or weight is tracked; the backward pass scales them.
 /// See ops::lm_head_cross_entropy. Compute-bound.
 [[nodiscard]] LmHeadCrossEntropy lm_head_cross_entropy(const Variable& x,
                                                        const Variable& weight_VM,
                                                        const Tensor& targets,
-                                                       const Tensor& token_weights = {});
+                                                       const Tensor& token_weights = {},
+                                                       const Tensor& alpha = {});
 
 }  // namespace clausius

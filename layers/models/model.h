@@ -14,6 +14,7 @@
 #include "core/registry.h"
 #include "layers/context.h"
 #include "layers/regularizers/regularizer.h"
+#include "layers/reparam/reparam.h"
 
 // Legend: B batch, T tokens, N targets, V vocabulary.
 namespace clausius {
@@ -62,6 +63,8 @@ class Model {
   [[nodiscard]] virtual std::vector<const Regularizer*> regularizers() const { return {}; }
   /// Heads of each layer whose entropy is reported, 0 for layers whose mixer has no probabilities.
   [[nodiscard]] virtual std::vector<std::int64_t> heads_per_layer() const = 0;
+  /// What changes its weights, nullptr where nothing does. Its begin_evaluation() is due whenever parameters have changed.
+  [[nodiscard]] virtual Reparam* reparam() { return nullptr; }
   [[nodiscard]] virtual ForwardCost cost(std::int64_t context_length) const = 0;
 };
 
@@ -107,6 +110,8 @@ struct ModelContext {
   /// Ranks that share the flat parameter buffers evenly (ZeRO-1).
   std::int64_t parameter_shares = 1;
   std::vector<Choice<Regularizer>> regularizers{};
+  /// Parameters and states will be read from a checkpoint: what it costs to find their start is spared.
+  bool restored = false;
 };
 
 /// What a recipe can be checked against before a model is made. Configs say it: `ModelFacts facts(const ModelContext&) const`.

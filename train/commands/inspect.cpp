@@ -79,6 +79,10 @@ std::string shape_text(const Shape& shape) {
   return text.empty() ? "scalar" : text;
 }
 
+std::string_view role_text(const Inspected& found, const CheckpointTensor& tensor) {
+  return tensor.role == TensorRole::kState ? "state" : name_of(found.roles.at(tensor.name));
+}
+
 std::string value_text(const Checkpoint& checkpoint, const std::string& name) {
   const auto found = checkpoint.values.find(name);
   if (found == checkpoint.values.end()) {
@@ -126,7 +130,7 @@ std::string checkpoint_text(const Inspected& found) {
                       "type", "norm");
   for (const CheckpointTensor& tensor : checkpoint.tensors) {
     text += fmt::format("{:<{}}  {:<11} {:<16} {:<5} {:>10.4g}\n", tensor.name, width,
-                        name_of(found.roles.at(tensor.name)), shape_text(tensor.value.shape()),
+                        role_text(found, tensor), shape_text(tensor.value.shape()),
                         name_of(tensor.value.dtype()), norm_of(tensor.value));
   }
   for (const auto& [alias, name] : checkpoint.aliases) {
@@ -201,7 +205,7 @@ Json checkpoint_json(const Inspected& found) {
     }
     Json parameter;
     parameter.set("path", tensor.name);
-    parameter.set("role", name_of(found.roles.at(tensor.name)));
+    parameter.set("role", role_text(found, tensor));
     parameter.set("shape", shape);
     parameter.set("dtype", name_of(tensor.value.dtype()));
     parameter.set("norm", norm_of(tensor.value));

@@ -8,16 +8,19 @@
 
 namespace clausius::ops {
 
+inline constexpr std::int64_t kLmHeadChunkBytes = std::int64_t{64} << 20;
+
 struct LmHeadOptions {
   bool dx = false;  // make the gradient of x
   bool dweight = false;
-  std::int64_t chunk_bytes = std::int64_t{64} << 20;  // of f32 logits held at a time
+  std::int64_t chunk_bytes = kLmHeadChunkBytes;  // of f32 logits held at a time
+  Tensor alpha = {};  // multiplies the logits, see ops::linear
 };
 
 /// chunk_bytes that suits a device. On the CPU a chunk of logits is to stay near the caches; on a CUDA device every chunk also
 /// reads and writes dweight once, which small chunks would spend their time on.
 [[nodiscard]] constexpr std::int64_t lm_head_chunk_bytes(DeviceKind device) {
-  return device == DeviceKind::kCpu ? LmHeadOptions().chunk_bytes : std::int64_t{512} << 20;
+  return device == DeviceKind::kCpu ? kLmHeadChunkBytes : std::int64_t{512} << 20;
 }
 
 struct LmHeadLoss {
@@ -50,12 +53,12 @@ struct LmHeadChunk {
                                                std::int64_t vocabulary,
                                                std::int64_t chunk_bytes);
 
-/// loss_sum = sum over tokens of token_weight * token_loss; token_loss = lse - logit[target], logits = x weight^T.
+/// loss_sum = sum over tokens of token_weight * token_loss; token_loss = lse - logit[target], logits = alpha x weight^T.
 /// Shapes:  x (.., M), weight [V, M], targets (..) i32, token_weights (..) or undefined (all 1)
 ///          -> token_loss and lse [N], N the number of tokens; dx like x; dweight [V, M]
 /// Value:   token_loss, lse and dweight are f32 (f64 for f64 x), 0 for ignored tokens; loss_sum adds in f64.
 ///          bf16: logits are f32 products; their gradient is rounded to bf16 for the two gradient products.
-///          Gradients are made while a chunk's logits are hot, so the backward pass only scales them.
+///          dweight is that of alpha weight, as of linear. Gradients are made while a chunk's logits are hot, so the backward pass only scales them.
 ///          Equals matmul, log-sum-exp and nll in turn.
 /// Errors:  ShapeError, DtypeError; DataError naming position and value of a target outside [0, V) that is not -100, where
 ///          the targets are on the host. On a device a check would have to wait for it: such a target makes its loss and its
