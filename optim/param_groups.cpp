@@ -68,10 +68,8 @@ std::vector<UpdateRange> update_ranges(ParameterStore& parameters,
     std::int64_t begin = parameter.offset();
     const auto until = [&](std::int64_t end, double factor) {
       if (begin < end) {
-        append(ranges, {.begin = begin,
-                        .end = end,
-                        .lr_scale = group->lr_scale,
-                        .weight_decay = factor});
+        append(ranges,
+               {.begin = begin, .end = end, .lr_scale = group->lr_scale, .weight_decay = factor});
         begin = end;
       }
     };

@@ -48,7 +48,9 @@ struct ParamGroupConfig {
     v.field("role", role, "what the parameters are for");
     v.field("lr_scale", lr_scale, "multiplies the learning rate", non_negative);
     v.field("weight_decay", weight_decay,
-            "auto: the optimizer's on matrix, embedding, head and conv, else 0; 0 on reparametrised matrices", non_negative);
+            "auto: the optimizer's on matrix, embedding, head and conv, else 0; 0 on "
+            "reparametrised matrices",
+            non_negative);
     v.field("frozen", frozen, "never updated, and no gradient is computed");
   }
 };

@@ -204,8 +204,8 @@ std::int64_t available_bytes(const TrainingPlan& plan, const MachineProfile* pro
 }  // namespace
 
 std::int64_t MemoryPlan::step_bytes() const {
-  return parameters + compute_copy + reparam + gradients + optimizer + activations + working + workspace +
-         (on_device ? 0 : batches);
+  return parameters + compute_copy + reparam + gradients + optimizer + activations + working +
+         workspace + (on_device ? 0 : batches);
 }
 
 const MemoryPlan& TrainingPlan::chosen() const {

@@ -64,9 +64,8 @@ std::string memory_text(const TrainingPlan& plan) {
   });
   text.erase(0, 2);
   const auto add = [&](const MemoryRow& category) {
-    const bool there = std::any_of(plan.memory.begin(), plan.memory.end(), [&](const auto& memory) {
-      return memory.*category.bytes > 0;
-    });
+    const bool there = std::any_of(plan.memory.begin(), plan.memory.end(),
+                                   [&](const auto& memory) { return memory.*category.bytes > 0; });
     if (!there && category.key == "reparam") {
       return;  // most models have none
     }

@@ -29,7 +29,7 @@ struct GemmProblem {
   Dtype in_dtype = Dtype::kF32;
   Dtype out_dtype = Dtype::kF32;
   bool bias = false;
-  bool device_scale = false;  // alpha and beta are read on the device
+  bool device_scale = false;                             // alpha and beta are read on the device
   auto operator<=>(const GemmProblem&) const = default;  // NOLINT(modernize-use-nullptr)
 };
 

@@ -131,9 +131,9 @@ void DecoderLmConfig::validate(const ConfigCheck& check, const ModelContext& con
   check.that(!some_rotate || some_take || !check.written("position"), "position",
              "no mixer of this model takes rope");
   for (const Choice<Norm>& choice : norm.choices()) {
-    check.warn_unless(choice.kind() != "none" || some_temperature || linear.reparam.kind() == "sigma",
-                      "norm",
-                      "a model without norms may diverge");
+    check.warn_unless(
+        choice.kind() != "none" || some_temperature || linear.reparam.kind() == "sigma", "norm",
+        "a model without norms may diverge");
   }
 }
 

@@ -77,14 +77,13 @@ const RowScales& Reparam::add(Parameter& weight,
     const InitStream own = part.name.empty() ? init : init.child(part.name);
     const std::int64_t width = weight.shape()[1];
     weight.exclude_from_decay({.begin = begin * width, .end = (begin + part.rows) * width});
-    matrices_.push_back(
-        {.path = own.path(),
-         .part = part.part,
-         .layer = part.part == LinearPart::kHead ? -1 : init.shape().layer_index,
-         .weight = &weight,
-         .first_row = begin,
-         .rows = part.rows,
-         .gain = make_gain(own, part.rows)});
+    matrices_.push_back({.path = own.path(),
+                         .part = part.part,
+                         .layer = part.part == LinearPart::kHead ? -1 : init.shape().layer_index,
+                         .weight = &weight,
+                         .first_row = begin,
+                         .rows = part.rows,
+                         .gain = make_gain(own, part.rows)});
     places_.push_back({.scales = scales_.size() - 1, .run = scales.size() - 1});
     begin += part.rows;
   }

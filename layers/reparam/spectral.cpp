@@ -23,9 +23,10 @@ bool is_norm(double value) {
 // A weight that no vector can help.
 void check_weight(const Tensor& weight, const std::string& name) {
   const double squares = ops::sum_of_squares(weight.contiguous()).item();
-  CLS_CHECK(std::isfinite(squares), GuardError, name,
-            ": the weight holds NaN, infinities or values near the largest float; its spectral norm "
-            "is not finite");
+  CLS_CHECK(
+      std::isfinite(squares), GuardError, name,
+      ": the weight holds NaN, infinities or values near the largest float; its spectral norm "
+      "is not finite");
   CLS_CHECK(squares > 0, GuardError, name,
             ": the weight is zero and has no spectral norm to divide by. To start a branch at zero "
             "use gamma = 0");
@@ -144,8 +145,7 @@ void SpectralReparam::begin_evaluation() {
 void SpectralReparam::connect_gradients() {
   connected_ = true;
   const std::vector<FlatRange>& owned = store().owned();
-  const bool whole =
-      owned.size() == 1 && owned[0].begin == 0 && owned[0].end == store().size();
+  const bool whole = owned.size() == 1 && owned[0].begin == 0 && owned[0].end == store().size();
   c_ES_ = Tensor::zeros({std::ssize(matrices()), whole ? 1 : kMostPieces}, Dtype::kF64,
                         store().device());
   for (std::size_t e = 0; e < matrices().size(); ++e) {
@@ -161,16 +161,15 @@ void SpectralReparam::connect_gradients() {
               pieces.size(), " pieces");
     for (std::size_t i = 0; i < pieces.size(); ++i) {
       const MatrixPiece& piece = pieces[i];
-      pieces_.push_back({.weight_MN = piece.of(weights_[e]),
-                         .gradient_MN = piece.of(matrix.gradient()),
-                         .u_N = u_.slice(0, u_at_[e] + piece.columns.begin,
-                                         u_at_[e] + piece.columns.end),
-                         .v_M = v_.slice(0, v_at_[e] + piece.rows.begin,
-                                         v_at_[e] + piece.rows.end),
-                         .sigma = sigma_.slice(0, at, at + 1),
-                         .gamma = gains_[e],
-                         .c_S = c_ES_.select(0, at),
-                         .slot = static_cast<std::int64_t>(i)});
+      pieces_.push_back(
+          {.weight_MN = piece.of(weights_[e]),
+           .gradient_MN = piece.of(matrix.gradient()),
+           .u_N = u_.slice(0, u_at_[e] + piece.columns.begin, u_at_[e] + piece.columns.end),
+           .v_M = v_.slice(0, v_at_[e] + piece.rows.begin, v_at_[e] + piece.rows.end),
+           .sigma = sigma_.slice(0, at, at + 1),
+           .gamma = gains_[e],
+           .c_S = c_ES_.select(0, at),
+           .slot = static_cast<std::int64_t>(i)});
     }
   }
 }

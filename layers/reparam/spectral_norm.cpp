@@ -6,7 +6,8 @@ namespace clausius {
 namespace {
 
 struct SpectralNormConfig : SpectralKnobs {
-  static constexpr std::string_view kDoc = "W_hat = W / sigma(W): every matrix has spectral norm 1.";
+  static constexpr std::string_view kDoc =
+      "W_hat = W / sigma(W): every matrix has spectral norm 1.";
   [[nodiscard]] ReparamFacts facts() const { return {.apply_to = apply_to, .scale_free = true}; }
 };
 

@@ -124,8 +124,7 @@ class WeightNorm final : public Reparam {
       const Parameter& weight = *matrices()[e].weight;
       const bool first = e == 0 || matrices()[e - 1].weight != &weight;
       const bool last = e + 1 == matrices().size() || matrices()[e + 1].weight != &weight;
-      const std::int64_t before =
-          first ? 0 : matrices()[e - 1].first_row + matrices()[e - 1].rows;
+      const std::int64_t before = first ? 0 : matrices()[e - 1].first_row + matrices()[e - 1].rows;
       const std::int64_t end = matrices()[e].first_row + matrices()[e].rows;
       add_gap(weight, before, matrices()[e].first_row);
       add_gap(weight, end, last ? weight.shape()[0] : end);
@@ -134,8 +133,8 @@ class WeightNorm final : public Reparam {
 
   void add_gap(const Parameter& weight, std::int64_t begin, std::int64_t end) {
     if (begin < end) {
-      gaps_.push_back(
-          {.from = weight.master().slice(0, begin, end), .to = weight.value().slice(0, begin, end)});
+      gaps_.push_back({.from = weight.master().slice(0, begin, end),
+                       .to = weight.value().slice(0, begin, end)});
     }
   }
 

@@ -129,7 +129,7 @@ void check_chunks(const Inputs& in, const ops::LmHeadOptions& options, Device de
 }
 
 // 7 rows of logits a chunk.
-constexpr ops::LmHeadOptions kManyChunks{
+const ops::LmHeadOptions kManyChunks{
     .dx = true, .dweight = true, .chunk_bytes = 7 * 67 * 4 + 3};
 
 TEST(LmHeadCrossEntropy, ManyChunksEqualTheReference) {

@@ -74,9 +74,7 @@ Matrices matrices(const std::vector<Shape>& shapes, Dtype dtype, Device device, 
     const Tensor gamma = Tensor::full({1}, e % 3 == 2 ? -0.75 : 1.25, dtype, device);
     all.weights.push_back(matrix("weight"));
     all.parts.push_back(
-        {.weight_MN = all.weights.back(),
-         .gradient_MN = matrix("gradient"),
-         .gamma = gamma});
+        {.weight_MN = all.weights.back(), .gradient_MN = matrix("gradient"), .gamma = gamma});
     all.dgammas.push_back(
         Tensor::full({}, std::numeric_limits<double>::quiet_NaN(), dtype, device));
     rows += shapes[e][0];
@@ -203,7 +201,9 @@ struct Layer {
   [[nodiscard]] double sigma() const {
     return dot(ops::matmul(weight, u.reshape({5, 1})), v.reshape({4, 1}));
   }
-  [[nodiscard]] Tensor alpha() const { return Tensor::full({1}, gamma.item() / sigma(), Dtype::kF64); }
+  [[nodiscard]] Tensor alpha() const {
+    return Tensor::full({1}, gamma.item() / sigma(), Dtype::kF64);
+  }
   [[nodiscard]] double loss() const {
     const Tensor y = ops::linear(x, weight, bias, alpha());
     return dot(y, cotangent(y, 0));

@@ -115,12 +115,18 @@ struct Trained {
   std::vector<double> update_norms;
   Tensor master;
   Tensor moments;  // rank 0
+  std::vector<Tensor> states;
 };
 
 // Six steps of the tiny model on the same rows, three a rank.
-Trained train(Communicator& communicator, Device device, bool shared, std::optional<double> clip) {
+Trained train(Communicator& communicator,
+              Device device,
+              bool shared,
+              std::optional<double> clip,
+              const std::string& reparam = "none") {
   const int shares = shared ? communicator.size() : 1;
-  const auto model = test::make_tiny_model(Dtype::kF32, device, shares);
+  const auto model =
+      test::make_tiny_model(Dtype::kF32, device, shares, {}, test::choice_of<Reparam>(reparam));
   ParameterStore& parameters = model->parameters();
   const std::vector<FlatRange> buckets = make_buckets(parameters, 1024, shares);
   if (shared) {
@@ -143,6 +149,9 @@ Trained train(Communicator& communicator, Device device, bool shared, std::optio
     trained.update_norms.push_back(outcome.update_norm);
   }
   trained.master = parameters.master().to(kCpu);
+  for (const StateTensor& state : parameters.states()) {
+    trained.states.push_back(state.value.to(kCpu).contiguous());
+  }
   const auto states = whole_state(*optimizer, parameters, communicator, reducer);
   trained.moments = states.empty() ? Tensor() : states[1].values.to(kCpu);
   return trained;
@@ -172,6 +181,31 @@ int check_zero(Device device) {
     EXPECT_NEAR(clipped.losses[i], clipped_shares.losses[i], limit * clipped.losses[i]);
     EXPECT_NEAR(clipped.update_norms[i], clipped_shares.update_norms[i],
                 limit * clipped.update_norms[i]);
+  }
+  return ::testing::Test::HasFailure() ? 1 : 0;
+}
+
+// Ranks agree on every bit of weights and vectors; sharing the gradients changes the order in which products are added and nothing else.
+int check_reparam(Device device) {
+  const auto communicator = communicator_on(device, {});
+  for (const char* kind : {"{kind: sigma, vector_init: random}", "weight_norm"}) {
+    const Trained whole = train(*communicator, device, false, 0.5, kind);
+    const Trained shares = train(*communicator, device, true, 0.5, kind);
+    EXPECT_LT(whole.losses.back(), whole.losses.front());
+    for (const Trained* trained : {&whole, &shares}) {
+      std::vector<Tensor> all = trained->states;
+      all.push_back(trained->master);
+      for (const Tensor& value : all) {
+        const std::string hash = xxh3_128(std::span(value.raw(), value.bytes())).hex();
+        EXPECT_EQ(communicator->broadcast_text(hash), hash) << kind;
+      }
+    }
+    // An f32 rounding of a gradient or a norm moves an AdamW step by as much of itself, and what follows with it.
+    for (std::size_t i = 0; i < whole.losses.size(); ++i) {
+      const double limit = static_cast<double>(i + 1) * 0x1p-18;
+      EXPECT_NEAR(whole.losses[i], shares.losses[i], limit * whole.losses[i]) << kind;
+      EXPECT_NEAR(whole.update_norms[i], shares.update_norms[i], limit * whole.update_norms[i]);
+    }
   }
   return ::testing::Test::HasFailure() ? 1 : 0;
 }
@@ -321,6 +355,8 @@ int run(const std::string& mode) {
       {"gpu_collectives", [] { return check_collectives(kCuda); }},
       {"gpu_any_order", check_any_order},
       {"zero", [] { return check_zero(kCpu); }},
+      {"reparam", [] { return check_reparam(kCpu); }},
+      {"gpu_reparam", [] { return check_reparam(kCuda); }},
       {"gpu_zero", [] { return check_zero(kCuda); }},
       {"gpu_stay_away", gpu_stay_away},
       {"gpu_hang", gpu_hang},

@@ -10,11 +10,13 @@ namespace clausius::test {
 std::unique_ptr<DecoderLm> make_tiny_model(Dtype master,
                                            Device device,
                                            std::int64_t shares,
-                                           const std::vector<Choice<Regularizer>>& regularizers) {
+                                           const std::vector<Choice<Regularizer>>& regularizers,
+                                           const Choice<Reparam>& reparam) {
   DecoderLmConfig config;
   config.layers = 2;
   config.model_dim = 8;
   config.num_heads = 2;
+  config.linear.reparam = reparam;
   auto model = std::make_unique<DecoderLm>(config, ModelContext{.vocab_size = kTinyVocab,
                                                                 .context_length = kTinyLength,
                                                                 .seed = 5,

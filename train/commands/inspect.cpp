@@ -198,6 +198,7 @@ std::string run_text(const Inspected& found) {
 Json checkpoint_json(const Inspected& found) {
   const Checkpoint& checkpoint = found.checkpoint;
   Json parameters{Json::Array{}};
+  Json states{Json::Array{}};
   for (const CheckpointTensor& tensor : checkpoint.tensors) {
     Json::Array shape;
     for (int axis = 0; axis < tensor.value.rank(); ++axis) {
@@ -209,7 +210,7 @@ Json checkpoint_json(const Inspected& found) {
     parameter.set("shape", shape);
     parameter.set("dtype", name_of(tensor.value.dtype()));
     parameter.set("norm", norm_of(tensor.value));
-    parameters.push(parameter);
+    (tensor.role == TensorRole::kState ? states : parameters).push(parameter);
   }
   Json aliases{Json::Object{}};
   for (const auto& [alias, name] : checkpoint.aliases) {
@@ -234,6 +235,7 @@ Json checkpoint_json(const Inspected& found) {
   document.set("num_parameters_by_role", roles);
   document.set("aliases", aliases);
   document.set("parameters", parameters);
+  document.set("states", states);
   return document;
 }
 

@@ -69,21 +69,15 @@ void linear(const Tensor& x,
   linear_forward_kernels().run(x.device(), x.dtype(), as_matrix(x), weight_NM, bias_N, y_RN, alpha);
 }
 
-Tensor linear(const Tensor& x,
-              const Tensor& weight_NM,
-              const Tensor& bias_N,
-              const Tensor& alpha) {
+Tensor linear(const Tensor& x, const Tensor& weight_NM, const Tensor& bias_N, const Tensor& alpha) {
   detail::check_linear_operands(x, weight_NM, bias_N);
   Tensor y = Tensor::empty(with_last(x.shape(), weight_NM.size(0)), x.dtype(), x.device());
   linear(x, weight_NM, bias_N, y, alpha);
   return y;
 }
 
-void linear_input_gradient(const Tensor& dy,
-                           const Tensor& weight_NM,
-                           Tensor& dx,
-                           bool accumulate,
-                           const Tensor& alpha) {
+void linear_input_gradient(
+    const Tensor& dy, const Tensor& weight_NM, Tensor& dx, bool accumulate, const Tensor& alpha) {
   Tensor dx_rows = dx.rank() == 1 ? as_matrix(dx) : dx;
   matmul(dy.rank() == 1 ? as_matrix(dy) : dy, weight_NM, dx_rows, 1.0, accumulate, alpha);
 }

@@ -213,8 +213,7 @@ class ChunkedHead {
       const std::int64_t end = std::min(tokens, begin + chunk_.rows);
       const Tensor x = x_NM_.slice(0, begin, end);
       Tensor logits = matrix(end - begin, Dtype::kF32);
-      const GemmOptions scaled{
-          .alpha = 1.0, .accumulate = false, .bias_N = {}, .factor = alpha_};
+      const GemmOptions scaled{.alpha = 1.0, .accumulate = false, .bias_N = {}, .factor = alpha_};
       cuda::gemm(x, weight_VM_.transpose(0, 1), logits, scaled);
       rows.first = begin;
       rows.logits = logits.data<float>();

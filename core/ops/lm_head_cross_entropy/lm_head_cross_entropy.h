@@ -14,7 +14,7 @@ struct LmHeadOptions {
   bool dx = false;  // make the gradient of x
   bool dweight = false;
   std::int64_t chunk_bytes = kLmHeadChunkBytes;  // of f32 logits held at a time
-  Tensor alpha = {};  // multiplies the logits, see ops::linear
+  Tensor alpha = {};                             // multiplies the logits, see ops::linear
 };
 
 /// chunk_bytes that suits a device. On the CPU a chunk of logits is to stay near the caches; on a CUDA device every chunk also

@@ -173,7 +173,8 @@ void lm_head_cross_entropy_cpu(const Tensor& x_NM,
   const auto weight_of = [&](std::int64_t n) {
     return token_weights_N ? token_weights_N.data<float>()[n] : 1.0F;
   };
-  ChunkedHead head(x_KM, weight_VM, dx_KM, dweight_VM, options.alpha, chunk_of(x_NM, weight_VM, options));
+  ChunkedHead head(x_KM, weight_VM, dx_KM, dweight_VM, options.alpha,
+                   chunk_of(x_NM, weight_VM, options));
   head.run([&](std::int64_t k, float* row, RowGradient gradient) {
     const std::int64_t n = counted[static_cast<std::size_t>(k)];
     const TokenLoss token =
@@ -211,6 +212,7 @@ void detail::touch_lm_head_memory(const Tensor& x_NM,
   const Tensor x_KM = all && x_NM.last_is_dense() ? x_NM : packed.clone();
   Tensor dx_KM = all || !dx_NM ? dx_NM : x_KM.clone();
   Tensor dweight = dweight_VM;
-  ChunkedHead(x_KM, weight_VM, dx_KM, dweight, options.alpha, chunk_of(x_NM, weight_VM, options)).touch();
+  ChunkedHead(x_KM, weight_VM, dx_KM, dweight, options.alpha, chunk_of(x_NM, weight_VM, options))
+      .touch();
 }
 }  // namespace clausius::ops

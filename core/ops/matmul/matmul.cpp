@@ -51,10 +51,7 @@ MatmulKernels& matmul_kernels() {
   return table;
 }
 
-void detail::check_factor(std::string_view op,
-                          const Tensor& factor,
-                          Dtype dtype,
-                          Device device) {
+void detail::check_factor(std::string_view op, const Tensor& factor, Dtype dtype, Device device) {
   if (!factor) {
     return;
   }

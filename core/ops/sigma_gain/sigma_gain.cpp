@@ -9,8 +9,8 @@ namespace {
 
 void check_scalars(std::string_view op, std::span<const Tensor> scalars, const Tensor& sigma_E) {
   const Shape shape = {std::ssize(scalars)};
-  CLS_CHECK(sigma_E.shape() == shape && sigma_E.is_contiguous(), ShapeError, "[", op,
-            "] sigma is ", sigma_E.shape(), "; expected ", shape, " dense");
+  CLS_CHECK(sigma_E.shape() == shape && sigma_E.is_contiguous(), ShapeError, "[", op, "] sigma is ",
+            sigma_E.shape(), "; expected ", shape, " dense");
   CLS_CHECK(sigma_E.dtype() == Dtype::kF32 || sigma_E.dtype() == Dtype::kF64, DtypeError, "[", op,
             "] sigma is ", sigma_E.dtype(), "; expected f32 (the master's type)");
   for (std::size_t e = 0; e < scalars.size(); ++e) {

@@ -28,8 +28,8 @@ void sigma_gain_gradients(std::span<const Tensor> dgammas,
 using SigmaAlphasKernels = KernelTable<void(
     std::span<const Tensor> gammas, const Tensor& sigma_E, Tensor& gamma_E, Tensor& alpha_E)>;
 SigmaAlphasKernels& sigma_alphas_kernels();
-using SigmaGainGradientsKernels = KernelTable<void(
-    std::span<const Tensor> dgammas, const Tensor& sigma_E, const Tensor& c_ES)>;
+using SigmaGainGradientsKernels =
+    KernelTable<void(std::span<const Tensor> dgammas, const Tensor& sigma_E, const Tensor& c_ES)>;
 SigmaGainGradientsKernels& sigma_gain_gradients_kernels();
 
 }  // namespace clausius::ops

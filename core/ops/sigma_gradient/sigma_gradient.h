@@ -11,14 +11,14 @@ namespace clausius::ops {
 
 /// One reparametrised matrix, or a piece of one: where ranks share the gradients, each has some of its elements.
 struct SigmaMatrix {
-  Tensor weight_MN;     // the master
-  Tensor gradient_MN;   // as weight, dense rows; G = dL/dW_hat before, dL/dW afterwards
-  Tensor u_N;           // the columns' part of the right vector
-  Tensor v_M;           // the rows' part of the left one
-  Tensor sigma;         // one element: v^T W u of the whole matrix
-  Tensor gamma;         // one element; 1 when undefined
-  Tensor c_S;           // f64; <G, W> of the whole matrix is the sum of its elements
-  std::int64_t slot{};  // the element of c that is this piece's to write
+  Tensor weight_MN{};    // the master
+  Tensor gradient_MN{};  // as weight, dense rows; G = dL/dW_hat before, dL/dW afterwards
+  Tensor u_N{};          // the columns' part of the right vector
+  Tensor v_M{};          // the rows' part of the left one
+  Tensor sigma{};        // one element: v^T W u of the whole matrix
+  Tensor gamma{};        // one element; 1 when undefined
+  Tensor c_S{};          // f64; <G, W> of the whole matrix is the sum of its elements
+  std::int64_t slot{};   // the element of c that is this piece's to write
 };
 
 /// c[slot] = <G, W>, the first of two passes: where ranks hold a share of the gradients each, c is linear in G and is summed over them.

@@ -31,8 +31,7 @@ inline std::vector<SigmaChunk> sigma_chunks(std::span<const ops::SigmaMatrix> ma
   for (std::size_t matrix = 0; matrix < matrices.size(); ++matrix) {
     const std::int64_t rows = matrices[matrix].weight_MN.size(0);
     for (std::int64_t row = 0; row < rows; row += kRows) {
-      chunks.push_back(
-          {.matrix = matrix, .begin = row, .end = std::min(row + kRows, rows)});
+      chunks.push_back({.matrix = matrix, .begin = row, .end = std::min(row + kRows, rows)});
     }
   }
   return chunks;

@@ -39,8 +39,7 @@ template <class T>
 void sigma_apply_reference(std::span<const SigmaMatrix> matrices, bool grad_through_sigma) {
   for (const SigmaMatrix& matrix : matrices) {
     const auto norm = static_cast<double>(*matrix.sigma.template data<T>());
-    const double gamma =
-        matrix.gamma ? static_cast<double>(*matrix.gamma.template data<T>()) : 1.0;
+    const double gamma = matrix.gamma ? static_cast<double>(*matrix.gamma.template data<T>()) : 1.0;
     const double along = grad_through_sigma ? detail::sigma_product_of(matrix) / norm : 0.0;
     const T* u = matrix.u_N.template data<T>();
     const T* v = matrix.v_M.template data<T>();

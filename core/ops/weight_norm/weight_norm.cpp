@@ -11,9 +11,9 @@ void check_matrix(std::string_view op, const Tensor& x, const Tensor& v_MN) {
   CLS_CHECK(v_MN.rank() == 2 && x.shape() == v_MN.shape() && x.last_is_dense(), ShapeError, "[", op,
             "] a matrix is ", x.shape(), " with strides ", x.strides(), ", v is ", v_MN.shape(),
             "; expected one shape [M, N] and dense rows");
-  CLS_CHECK((v_MN.dtype() == Dtype::kF32 || v_MN.dtype() == Dtype::kF64) &&
-                x.device() == v_MN.device(),
-            DtypeError, "[", op, "] v is ", v_MN.dtype(), "; expected f32 (the master's type)");
+  CLS_CHECK(
+      (v_MN.dtype() == Dtype::kF32 || v_MN.dtype() == Dtype::kF64) && x.device() == v_MN.device(),
+      DtypeError, "[", op, "] v is ", v_MN.dtype(), "; expected f32 (the master's type)");
 }
 
 void check_vector(std::string_view op, const Tensor& x, std::int64_t rows, Dtype dtype) {
@@ -56,9 +56,9 @@ void weight_norm(const Tensor& v_MN, const Tensor& gain_M, Tensor& norm_M, Tenso
   check_matrix("weight_norm", w_MN, v_MN);
   check_vector("weight_norm", gain_M, v_MN.size(0), v_MN.dtype());
   check_vector("weight_norm", norm_M, v_MN.size(0), v_MN.dtype());
-  CLS_CHECK(w_MN.dtype() == v_MN.dtype() ||
-                (w_MN.dtype() == Dtype::kBf16 && v_MN.dtype() == Dtype::kF32),
-            DtypeError, "[weight_norm] w is ", w_MN.dtype(), " for v of ", v_MN.dtype());
+  CLS_CHECK(
+      w_MN.dtype() == v_MN.dtype() || (w_MN.dtype() == Dtype::kBf16 && v_MN.dtype() == Dtype::kF32),
+      DtypeError, "[weight_norm] w is ", w_MN.dtype(), " for v of ", v_MN.dtype());
   if (v_MN.numel() > 0) {
     weight_norm_kernels().run(v_MN.device(), v_MN.dtype(), v_MN, gain_M, norm_M, w_MN);
   }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // CUDA kernels of weight_norm: a block of 256 for each row, sums in f64; what it reads twice is in cache.
 #include "core/cuda/launch.cuh"
-#include "core/cuda/unroll.cuh"
+#include "core/cuda/runs.cuh"
 #include "core/cuda/warp.cuh"
 #include "core/ops/weight_norm/weight_norm.h"
 
@@ -49,8 +49,10 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
-__global__ void __launch_bounds__(kThreads) weight_norm_products_kernel(
-    Rows rows, const float* gradient, std::int64_t gradient_step, double* c) {
+__global__ void __launch_bounds__(kThreads) weight_norm_products_kernel(Rows rows,
+                                                                        const float* gradient,
+                                                                        std::int64_t gradient_step,
+                                                                        double* c) {
   const std::int64_t row = blockIdx.x;
   const double sum =
       row_product(rows.v + row * rows.v_step, gradient + row * gradient_step, rows.columns);
@@ -88,8 +90,8 @@ __global__ void weight_norm_gain_gradient_kernel(std::int64_t rows,
 
 void weight_norm_cuda(const Tensor& v_MN, const Tensor& gain_M, Tensor& norm_M, Tensor& w_MN) {
   if (w_MN.dtype() == Dtype::kBf16) {
-    cuda::launch(weight_norm_kernel<bf16>, block_per_row(v_MN), rows_of(v_MN),
-                 gain_M.data<float>(), norm_M.data<float>(), w_MN.data<bf16>(), w_MN.stride(0));
+    cuda::launch(weight_norm_kernel<bf16>, block_per_row(v_MN), rows_of(v_MN), gain_M.data<float>(),
+                 norm_M.data<float>(), w_MN.data<bf16>(), w_MN.stride(0));
   } else {
     cuda::launch(weight_norm_kernel<float>, block_per_row(v_MN), rows_of(v_MN),
                  gain_M.data<float>(), norm_M.data<float>(), w_MN.data<float>(), w_MN.stride(0));

@@ -31,8 +31,8 @@ void weight_norm_apply(const Tensor& v_MN,
 /// dg = c / |v|.
 void weight_norm_gain_gradient(const Tensor& norm_M, const Tensor& c_M, Tensor& dgain_M);
 
-using WeightNormKernels = KernelTable<void(
-    const Tensor& v_MN, const Tensor& gain_M, Tensor& norm_M, Tensor& w_MN)>;
+using WeightNormKernels =
+    KernelTable<void(const Tensor& v_MN, const Tensor& gain_M, Tensor& norm_M, Tensor& w_MN)>;
 WeightNormKernels& weight_norm_kernels();
 using WeightNormProductsKernels =
     KernelTable<void(const Tensor& v_MN, const Tensor& gradient_MN, Tensor& c_M)>;

@@ -36,8 +36,8 @@ double row_product(const float* a, const float* b, std::int64_t count) {
 template <class T>
 void scale_row(const float* v, T* w, std::int64_t count, float factor) {
   const Lane scale(factor);
-  for_lanes(count,
-            [=](auto part, std::int64_t i) HWY_ATTR { part.store(scale * part.load(v + i), w + i); });
+  for_lanes(count, [=](auto part, std::int64_t i)
+                       HWY_ATTR { part.store(scale * part.load(v + i), w + i); });
 }
 
 // gradient = alpha gradient + factor v
@@ -65,8 +65,7 @@ void weight_norm_f32(const Tensor& v_MN, const Tensor& gain_M, Tensor& norm_M, T
   for_each_row(v_MN, [&](std::int64_t row, const float* v) {
     const double norm = std::sqrt(row_product(v, v, columns));
     norm_M.data<float>()[row] = static_cast<float>(norm);
-    const auto factor =
-        static_cast<float>(static_cast<double>(gain_M.data<float>()[row]) / norm);
+    const auto factor = static_cast<float>(static_cast<double>(gain_M.data<float>()[row]) / norm);
     if (w_MN.dtype() == Dtype::kBf16) {
       scale_row(v, w_MN.data<bf16>() + row * w_MN.stride(0), columns, factor);
     } else {
@@ -77,8 +76,8 @@ void weight_norm_f32(const Tensor& v_MN, const Tensor& gain_M, Tensor& norm_M, T
 
 void weight_norm_products_f32(const Tensor& v_MN, const Tensor& gradient_MN, Tensor& c_M) {
   for_each_row(v_MN, [&](std::int64_t row, const float* v) {
-    c_M.data<double>()[row] += row_product(
-        v, gradient_MN.data<float>() + row * gradient_MN.stride(0), v_MN.size(1));
+    c_M.data<double>()[row] +=
+        row_product(v, gradient_MN.data<float>() + row * gradient_MN.stride(0), v_MN.size(1));
   });
 }
 

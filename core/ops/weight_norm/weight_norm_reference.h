@@ -25,10 +25,7 @@ void store_row(Tensor& w_MN, std::int64_t row, const View<const T, 2>& v, double
 }  // namespace detail
 
 template <class T>
-void weight_norm_reference(const Tensor& v_MN,
-                           const Tensor& gain_M,
-                           Tensor& norm_M,
-                           Tensor& w_MN) {
+void weight_norm_reference(const Tensor& v_MN, const Tensor& gain_M, Tensor& norm_M, Tensor& w_MN) {
   const View<const T, 2> v(v_MN);
   for (std::int64_t m = 0; m < v_MN.size(0); ++m) {
     double squares = 0;
@@ -67,8 +64,8 @@ void weight_norm_apply_reference(const Tensor& v_MN,
     const double alpha = static_cast<double>(gain_M.data<T>()[m]) / norm;
     const double along = c_M.data<double>()[m] / (norm * norm);
     for (std::int64_t n = 0; n < v_MN.size(1); ++n) {
-      gradient(m, n) = static_cast<T>(alpha * (static_cast<double>(gradient(m, n)) -
-                                               along * static_cast<double>(v(m, n))));
+      gradient(m, n) = static_cast<T>(
+          alpha * (static_cast<double>(gradient(m, n)) - along * static_cast<double>(v(m, n))));
     }
   }
 }
