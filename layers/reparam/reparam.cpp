@@ -62,6 +62,9 @@ Reparam::Reparam(const ApplyTo& apply_to, ParameterStore& store, std::uint64_t s
 const RowScales& Reparam::add(Parameter& weight,
                               std::vector<WeightRows> rows,
                               const InitStream& init) {
+  for (const WeightRows& part : rows) {
+    seen_.push_back(part.part);
+  }
   RowScales& scales = scales_.emplace_back();
   std::int64_t begin = 0;
   bool plain = false;  // the last run is not scaled
@@ -104,10 +107,8 @@ void Reparam::set_alpha(std::size_t matrix, const Tensor& alpha) {
 void Reparam::start(bool restored) {
   if (const auto* parts = std::get_if<std::vector<LinearPart>>(&apply_to_)) {
     for (const LinearPart part : *parts) {
-      CLS_CHECK(std::any_of(matrices_.begin(), matrices_.end(),
-                            [part](const ReparamMatrix& matrix) { return matrix.part == part; }),
-                ConfigError, "model.linear.reparam.apply_to: this model has no part '",
-                word_of(part), "'");
+      CLS_CHECK(std::find(seen_.begin(), seen_.end(), part) != seen_.end(), ConfigError,
+                "model.linear.reparam.apply_to: this model has no part '", word_of(part), "'");
     }
   }
   if (empty()) {

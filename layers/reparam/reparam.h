@@ -151,6 +151,7 @@ class Reparam {
   std::vector<ReparamMatrix> matrices_;
   std::deque<RowScales> scales_;  // of each weight; layers point to them
   std::vector<Place> places_;     // of each matrix
+  std::vector<LinearPart> seen_;  // parts that the model has
 };
 
 /// What a recipe can be checked against before a model is made.

@@ -2,6 +2,7 @@
 // A reparametrisation inside an optimizer step: when it is refreshed, which gradients are clipped and counted, what a checkpoint keeps.
 #include <cmath>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,15 +25,19 @@ namespace {
 
 constexpr const char* kSigma = "{kind: sigma, vector_init: random}";
 
-struct Run {
-  explicit Run(const std::string& reparam,
-               Dtype dtype = Dtype::kF64,
-               Recompute recompute = Recompute::kNone,
-               const std::string& optimizer_text = "{kind: sgd, lr: 0.5, momentum: 0.0}")
+struct Stepper {
+  explicit Stepper(const std::string& reparam,
+                   Dtype dtype = Dtype::kF64,
+                   Recompute recompute = Recompute::kNone,
+                   const std::string& optimizer_text = "{kind: sgd, lr: 0.5, momentum: 0.0}")
       : model(test::make_tiny_model(dtype, kCpu, 1, {}, test::choice_of<Reparam>(reparam))),
         optimizer(test::choice_of<Optimizer>(optimizer_text).make(model->parameters())),
         reducer(model->parameters(), ranks, make_buckets(model->parameters(), 1024, 1), false),
-        step(*model, *optimizer, reducer, ranks, {.recompute = recompute}),
+        step(*model,
+             *optimizer,
+             reducer,
+             ranks,
+             {.clip_norm = std::nullopt, .recompute = recompute}),
         entropy(model->heads_per_layer()) {
     set_num_threads(1);
   }
@@ -52,14 +57,14 @@ struct Run {
 
 TEST(ReparamStep, AnySplitAndRecomputationIsTheSameStep) {
   for (const char* kind : {kSigma, "{kind: spectral_norm, refresh_every: 2}", "weight_norm"}) {
-    Run whole(kind);
+    Stepper whole(kind);
     std::vector<StepOutcome> wanted;
     for (int number = 1; number <= 4; ++number) {
       wanted.push_back(whole.take({6}, number));
     }
     EXPECT_LT(wanted.back().loss, wanted.front().loss);
     for (const Recompute recompute : {Recompute::kNone, Recompute::kBlock}) {
-      Run run(kind, Dtype::kF64, recompute);
+      Stepper run(kind, Dtype::kF64, recompute);
       for (int number = 1; number <= 4; ++number) {
         const StepOutcome got = run.take({1, 3, 2}, number);
         const StepOutcome& want = wanted[static_cast<std::size_t>(number - 1)];
@@ -74,8 +79,8 @@ TEST(ReparamStep, AnySplitAndRecomputationIsTheSameStep) {
 
 TEST(ReparamStep, RecomputationGivesTheSameBits) {
   for (const char* kind : {kSigma, "weight_norm"}) {
-    Run plain(kind, Dtype::kF32);
-    Run again(kind, Dtype::kF32, Recompute::kBlock);
+    Stepper plain(kind, Dtype::kF32);
+    Stepper again(kind, Dtype::kF32, Recompute::kBlock);
     for (int number = 1; number <= 3; ++number) {
       EXPECT_EQ(plain.take({2, 1}, number).loss, again.take({2, 1}, number).loss);
       test::expect_bits_equal(again.model->parameters().gradients(),
@@ -86,7 +91,7 @@ TEST(ReparamStep, RecomputationGivesTheSameBits) {
 
 // What is clipped and reported is the gradient of what is trained.
 TEST(ReparamStep, TheNormIsThatOfTheSettledGradient) {
-  Run run(kSigma);
+  Stepper run(kSigma);
   const StepOutcome outcome = run.take({6}, 1);
   double squares = 0;
   for (const double value : run.model->parameters().gradients().span<double>()) {
@@ -98,7 +103,7 @@ TEST(ReparamStep, TheNormIsThatOfTheSettledGradient) {
 }
 
 TEST(ReparamStep, OneRefreshAStepAndNoneInEvaluation) {
-  Run run(kSigma);
+  Stepper run(kSigma);
   (void)run.take({3, 3}, 1);
   const Tensor once = run.u();
   const test::TinySequence rows(4);
@@ -106,7 +111,7 @@ TEST(ReparamStep, OneRefreshAStepAndNoneInEvaluation) {
   const double loss = evaluate(*run.model, rows, 4, 2, run.ranks, entropy).val_loss;
   test::expect_bits_equal(run.u(), once, "u");
   EXPECT_EQ(evaluate(*run.model, rows, 4, 4, run.ranks, entropy).val_loss, loss);
-  Run split(kSigma);
+  Stepper split(kSigma);
   (void)split.take({1, 1, 1, 1, 1, 1}, 1);
   test::expect_bits_equal(split.u(), once, "u of another split");
 }
@@ -114,7 +119,7 @@ TEST(ReparamStep, OneRefreshAStepAndNoneInEvaluation) {
 // W has no decay: only its direction matters. A group may ask for it.
 TEST(ReparamStep, MatricesDoNotDecayUnlessAGroupSaysSo) {
   const auto lengths = [](const std::string& optimizer) {
-    Run run(kSigma, Dtype::kF64, Recompute::kNone, optimizer);
+    Stepper run(kSigma, Dtype::kF64, Recompute::kNone, optimizer);
     const Tensor weight = run.model->parameters().find("blocks.0.mixer.out.weight")->master();
     const auto length = [&] {
       double squares = 0;
@@ -135,7 +140,7 @@ TEST(ReparamStep, MatricesDoNotDecayUnlessAGroupSaysSo) {
 }
 
 TEST(ReparamStep, CheckpointsKeepTheVectors) {
-  Run run(kSigma);
+  Stepper run(kSigma);
   for (int number = 1; number <= 3; ++number) {
     (void)run.take({3}, number);
   }
@@ -147,7 +152,7 @@ TEST(ReparamStep, CheckpointsKeepTheVectors) {
   for (const StateTensor& state : run.model->parameters().states()) {
     checkpoint.tensors.push_back({state.path, TensorRole::kState, state.value.clone()});
   }
-  Run other(kSigma);
+  Stepper other(kSigma);
   restore_parameters(checkpoint, other.model->parameters());
   test::expect_bits_equal(other.u(), run.u(), "u");
   const StepOutcome want = run.take({3}, 4);
@@ -157,10 +162,10 @@ TEST(ReparamStep, CheckpointsKeepTheVectors) {
                           "weights");
   // Another function of the same weights.
   for (const char* kind : {"{kind: sigma, qkv_grouping: joint}", "none", "weight_norm"}) {
-    Run wrong(kind);
+    Stepper wrong(kind);
     EXPECT_THROW(restore_parameters(checkpoint, wrong.model->parameters()), DataError) << kind;
   }
-  Run norms("spectral_norm");
+  Stepper norms("spectral_norm");
   EXPECT_THROW(restore_parameters(checkpoint, norms.model->parameters()), DataError);
 }
 

@@ -27,22 +27,22 @@ const char* const kAllParts = "apply_to: [q, k, v, gate, out, feed_forward, head
 
 // u as good as exact: then central differences of the whole function are those with u and v held.
 std::vector<std::string> converged_kinds() {
-  const std::string exact = std::string(", power_iterations: 200, ") + kAllParts + "}";
+  const std::string exact = std::string(", power_iterations: 100, ") + kAllParts + "}";
   return {"{kind: sigma, gamma_init: 0.9" + exact,
           "{kind: sigma, qkv_grouping: joint" + exact,
           "{kind: sigma, gamma_init: spectral_norm, qkv_grouping: qk_v" + exact,
-          "{kind: sigma, apply_to: [k, out], power_iterations: 200}",
+          "{kind: sigma, apply_to: [k, out], power_iterations: 100}",
           "{kind: spectral_norm" + exact,
           std::string("{kind: weight_norm, ") + kAllParts + "}",
           "{kind: weight_norm, apply_to: [q, v, feed_forward]}"};
 }
 
 void expect_central_differences(ReparamBench& bench, const std::string& what) {
-  constexpr double kStep = 1e-5;
+  constexpr double kStep = 2e-6;
   bench.step();
   const Tensor gradients = bench.store().gradients().clone();
   for (Parameter& parameter : bench.store().parameters()) {
-    const std::int64_t stride = std::max<std::int64_t>(1, parameter.numel() / 7);
+    const std::int64_t stride = std::max<std::int64_t>(1, parameter.numel() / 4);
     for (std::int64_t i = 0; i < parameter.numel(); i += stride) {
       double& value = bench.store().master().data<double>()[parameter.offset() + i];
       const double before = value;
@@ -149,7 +149,8 @@ TEST(Reparam, MicroBatchesEqualOneBatchAndRecomputationKeepsTheBits) {
         expect_bits_equal(split.store().states()[0].value, states, "u");
       }
       ReparamBench again(kind);
-      EXPECT_EQ(again.step(sizes, Recompute::kBlock), split.step(sizes)) << "one more refresh";
+      EXPECT_NEAR(again.step(sizes, Recompute::kBlock), loss, 1e-13);
+      expect_close(again.store().gradients(), whole.store().gradients(), 1e-12, kind);
     }
     for (const Dtype compute : {Dtype::kF32, Dtype::kBf16}) {
       ReparamBench plain(kind, {.master = Dtype::kF32, .compute = compute});
