@@ -39,25 +39,25 @@ void expect_stop_and_resume_equal_no_stop(const Arguments& recipe, int ranks) {
   test::expect_same_checkpoint(stopped.checkpoint(10), straight.checkpoint(10), "resumed");
 }
 
-TEST(TrainReparam, StopAndResumeEqualNoStop) {
+TEST(TrainResume, ReparamStopAndResumeEqualNoStop) {
   expect_stop_and_resume_equal_no_stop(
       {"model.linear.reparam={kind: sigma, vector_init: random, refresh_every: 2}"}, 0);
   expect_stop_and_resume_equal_no_stop({"model.linear.reparam=weight_norm"}, 0);
 }
 
-TEST(TrainReparam, StopAndResumeEqualNoStopInBf16WithAccumulation) {
+TEST(TrainResume, ReparamStopAndResumeEqualNoStopInBf16WithAccumulation) {
   expect_stop_and_resume_equal_no_stop({"model.linear.reparam={kind: sigma, qkv_grouping: joint}",
                                         "precision=bf16", "train.micro_batch=5"},
                                        0);
 }
 
 #ifdef CLAUSIUS_HAS_MPI
-TEST(TrainReparam, StopAndResumeEqualNoStopOnRanks) {
+TEST(TrainRanks, ReparamStopAndResumeEqualNoStop) {
   expect_stop_and_resume_equal_no_stop({"model.linear.reparam=sigma", "parallel.zero=1"}, 2);
 }
 #endif
 
-TEST(TrainReparam, AnotherGroupingIsRefused) {
+TEST(TrainResume, AnotherQkvGroupingIsRefused) {
   TrainingRun run(with({"model.linear.reparam=sigma", "--stop-after", "2"}));
   ASSERT_EQ(run.process().exit_code, 0) << run.process().output;
   run.again(with({"model.linear.reparam={kind: sigma, qkv_grouping: joint}", "--resume", "auto"}));
@@ -67,7 +67,7 @@ TEST(TrainReparam, AnotherGroupingIsRefused) {
 }
 
 // Evaluation of a checkpoint computes what the run computed after its last step.
-TEST(TrainReparam, OtherCommandsReadTheCheckpoint) {
+TEST(Commands, ReadCheckpointsOfReparametrisedModels) {
   for (const char* kind : {"sigma", "spectral_norm", "weight_norm"}) {
     const TrainingRun run(with({std::string("model.linear.reparam=") + kind}));
     ASSERT_EQ(run.process().exit_code, 0) << run.process().output;
