@@ -61,6 +61,11 @@ class InitStream {
                                     Role role,
                                     const Shape& shape,
                                     double value) const;
+  /// The same under a path of the model, not of the layer: one parameter for all layers that ask for it.
+  [[nodiscard]] Parameter& shared_constant(const std::string& path,
+                                           Role role,
+                                           const Shape& shape,
+                                           double value) const;
 
  private:
   ParameterStore* store_;

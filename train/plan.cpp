@@ -171,13 +171,16 @@ std::vector<PartPlan> parts_of(const ParameterStore& store) {
   for (const Parameter& parameter : store.parameters()) {
     const std::string& path = parameter.path();
     const std::string name = path.substr(0, path.find('.'));
-    if (parts.empty() || parts.back().name != name) {
-      parts.push_back({.name = name});
+    // Not only the last: what layers share is registered among them.
+    auto part = std::find_if(parts.begin(), parts.end(),
+                             [&](const PartPlan& known) { return known.name == name; });
+    if (part == parts.end()) {
+      part = parts.insert(part, {.name = name});
     }
-    parts.back().parameters += parameter.numel();
+    part->parameters += parameter.numel();
     const std::string owner = path.substr(0, path.find('.', name.size() + 1));
     if (name == "blocks" && owner != block) {
-      parts.back().count += block.empty() ? 0 : 1;
+      part->count += block.empty() ? 0 : 1;
       block = owner;
     }
   }

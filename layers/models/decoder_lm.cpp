@@ -69,6 +69,12 @@ void DecoderLm::build_layers(const DecoderLmConfig& config,
     for (std::size_t p = first; p < store_.parameters().size(); ++p) {
       layer.parameters.push_back(&store_.parameters()[p]);
     }
+    for (Parameter* shared : layer.block->feed_forward().shared_parameters()) {
+      if (std::find(layer.parameters.begin(), layer.parameters.end(), shared) ==
+          layer.parameters.end()) {
+        layer.parameters.push_back(shared);
+      }
+    }
     if (positions[i].facts().rotates && mixers[i].facts(shape).takes_rope) {
       layer.position = positions[i].make(shape, stream.child("position"));
       layer.head_dim = layer.block->mixer().rope_dim();

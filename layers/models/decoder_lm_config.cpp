@@ -98,6 +98,16 @@ void DecoderLmConfig::validate(const ConfigCheck& check, const ModelContext& con
   }
   check.that(!some_rotate || some_take || !check.written("position"), "position",
              "no mixer of this model takes rope");
+  std::optional<double> slope;
+  for (const Choice<FeedForward>& choice : feed_forward.choices()) {
+    const FeedForwardTraits traits = choice.facts(shape);
+    check.that(residual || !traits.scales_residual, "feed_forward",
+               "scale: learned multiplies the residual, and model.residual is false");
+    check.that(!traits.shared_slope || slope.value_or(*traits.shared_slope) == *traits.shared_slope,
+               "feed_forward", "one slope for all layers starts at ", slope.value_or(0.0),
+               " or at ", traits.shared_slope.value_or(0.0), ", not at both");
+    slope = traits.shared_slope ? traits.shared_slope : slope;
+  }
   for (const Choice<Norm>& choice : norm.choices()) {
     check.warn_unless(choice.kind() != "none" || some_temperature, "norm",
                       "a model without norms may diverge");
