@@ -85,9 +85,14 @@ void take_step(Model& model, const Batch& batch, Account& account, MemoryPlan& m
   Tape tape;
   const ParameterStore::Bind bind(model.parameters(), &tape);
   Telemetry telemetry;
-  const ForwardLoss forward = model.forward_loss(
-      batch,
-      {.phase = Phase::kTrain, .step = 1, .recompute = memory.recompute, .telemetry = &telemetry});
+  const std::int64_t regularizers = std::ssize(model.regularizers());
+  const ForwardLoss forward =
+      model.forward_loss(batch, {.phase = Phase::kTrain,
+                                 .step = 1,
+                                 .recompute = memory.recompute,
+                                 .telemetry = &telemetry,
+                                 .regularizer_shares = Tensor::empty({regularizers}, Dtype::kF64,
+                                                                     model.parameters().device())});
   memory.activations = account.used() - before;
   const std::int64_t forward_peak = account.peak();
   std::vector<Tape::Seed> seeds;
@@ -96,7 +101,7 @@ void take_step(Model& model, const Batch& batch, Account& account, MemoryPlan& m
       seeds.push_back({sum, Tensor::scalar(1.0, sum.dtype(), sum.value().device())});
     }
   };
-  seed(forward.loss_sum);
+  seed(forward.optimized);
   std::for_each(forward.regularizer_sums.begin(), forward.regularizer_sums.end(), seed);
   tape.backward(seeds);
   memory.peak_in_forward = account.peak() == forward_peak;

@@ -207,14 +207,29 @@ ForwardLoss DecoderLm::forward_loss(const Batch& given, const ForwardOptions& op
     observed.telemetry = &telemetry;
   }
   const LmHeadCrossEntropy loss =
-      lm_head_cross_entropy(hidden(batch, observed), head_->variable(), batch.targets_BT);
-  ForwardLoss result{.loss_sum = loss.loss_sum, .token_loss_N = loss.token_loss_N};
+      lm_head_cross_entropy(hidden(batch, observed), head_->variable(), batch.targets_BT, {},
+                            regularized ? head_share(options.regularizer_shares) : Tensor());
+  ForwardLoss result{.loss_sum = loss.loss_sum,
+                     .optimized = loss.optimized,
+                     .token_loss_N = loss.token_loss_N,
+                     .log_sum_exp = loss.lse_sums.slice(0, 1, 3)};
   if (regularized) {
     for (const auto& regularizer : regularizers_) {
-      result.regularizer_sums.push_back(regularizer->sum(*observed.telemetry, batch));
+      result.regularizer_sums.push_back(regularizer->of_head()
+                                            ? Variable(loss.lse_sums.select(0, 0))
+                                            : regularizer->sum(*observed.telemetry, batch));
     }
   }
   return result;
+}
+
+Tensor DecoderLm::head_share(const Tensor& shares) const {
+  for (std::size_t i = 0; i < regularizers_.size() && shares.defined(); ++i) {
+    if (regularizers_[i]->of_head()) {
+      return shares.select(0, static_cast<int>(i));
+    }
+  }
+  return {};
 }
 
 std::vector<const Regularizer*> DecoderLm::regularizers() const {
@@ -231,6 +246,14 @@ std::vector<std::int64_t> DecoderLm::heads_per_layer() const {
     heads.push_back(layer.block->mixer().entropy_heads());
   }
   return heads;
+}
+
+std::vector<std::optional<QkClipTarget>> DecoderLm::qk_clips() const {
+  std::vector<std::optional<QkClipTarget>> targets;
+  for (const Layer& layer : layers_) {
+    targets.push_back(layer.block->mixer().qk_clip());
+  }
+  return targets;
 }
 
 ForwardCost DecoderLm::cost(std::int64_t context_length) const {

@@ -73,6 +73,7 @@ class DecoderLm final : public LanguageModel {
   [[nodiscard]] ParameterStore& parameters() override { return store_; }
   [[nodiscard]] std::vector<const Regularizer*> regularizers() const override;
   [[nodiscard]] std::vector<std::int64_t> heads_per_layer() const override;
+  [[nodiscard]] std::vector<std::optional<QkClipTarget>> qk_clips() const override;
   [[nodiscard]] ForwardCost cost(std::int64_t context_length) const override;
   [[nodiscard]] std::int64_t vocab_size() const override { return vocab_size_; }
   [[nodiscard]] std::int64_t context_length() const override { return context_length_; }
@@ -106,6 +107,8 @@ class DecoderLm final : public LanguageModel {
                                    Recompute recompute);
   /// Embedding to final norm, without a generation state.
   [[nodiscard]] Variable hidden(const Batch& batch, const ForwardOptions& options);
+  /// The share of the regularizer that the head makes; undefined where there is none.
+  [[nodiscard]] Tensor head_share(const Tensor& shares) const;
   [[nodiscard]] Tensor head_logits(const Tensor& x);
   /// Rope tables for positions below `count`.
   void reach(std::int64_t count);

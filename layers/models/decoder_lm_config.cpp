@@ -54,7 +54,7 @@ void DecoderLmConfig::visit(ConfigVisitor& v, const ModelContext& context) {
 }
 
 ModelFacts DecoderLmConfig::facts(const ModelContext& context) const {
-  ModelFacts facts{.isolates_documents = true, .has_probabilities = false};
+  ModelFacts facts{.isolates_documents = true, .has_probabilities = false, .has_token_head = true};
   for (const Choice<SequenceMixer>& choice : mixer.choices()) {
     const MixerTraits traits = choice.facts(layer_shape(0, context));
     facts.isolates_documents = facts.isolates_documents && traits.isolates_documents;
