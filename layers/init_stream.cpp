@@ -67,4 +67,14 @@ Parameter& InitStream::constant(std::string_view name,
   return store_->add(path_of(name), role, shape, [value](Tensor& tensor) { tensor.fill(value); });
 }
 
+Parameter& InitStream::shared_constant(const std::string& path,
+                                       Role role,
+                                       const Shape& shape,
+                                       double value) const {
+  Parameter* const known = store_->find(path);
+  return known != nullptr
+             ? *known
+             : store_->add(path, role, shape, [value](Tensor& tensor) { tensor.fill(value); });
+}
+
 }  // namespace clausius

@@ -72,6 +72,11 @@ class InitStream {
                                     Role role,
                                     const Shape& shape,
                                     double value) const;
+  /// The same under a path of the model, not of the layer: one parameter for all layers that ask for it.
+  [[nodiscard]] Parameter& shared_constant(const std::string& path,
+                                           Role role,
+                                           const Shape& shape,
+                                           double value) const;
 
   /// Hands a matrix weight of this layer to the model's reparametrisation. `rows`: the matrices it is made of, from the first row; none:
   /// it is one, of this stream's part.

@@ -65,19 +65,21 @@ std::vector<UpdateRange> update_ranges(ParameterStore& parameters,
     const double decay = group->weight_decay.value_or(decays ? weight_decay : 0.0);
     // The zero padding between parameters belongs to the range before it: it stays zero under every optimizer.
     const bool last = p + 1 == parameters.parameters().size();
+    const std::int64_t end = last ? parameters.size() : parameters.parameters()[p + 1].offset();
     std::int64_t begin = parameter.offset();
-    const auto until = [&](std::int64_t end, double factor) {
-      if (begin < end) {
+    const auto until = [&](std::int64_t border, double factor) {
+      const std::int64_t to = border == parameter.numel() ? end : parameter.offset() + border;
+      if (begin < to) {
         append(ranges,
-               {.begin = begin, .end = end, .lr_scale = group->lr_scale, .weight_decay = factor});
-        begin = end;
+               {.begin = begin, .end = to, .lr_scale = group->lr_scale, .weight_decay = factor});
+        begin = to;
       }
     };
     for (const FlatRange& undecayed : parameter.undecayed()) {
-      until(parameter.offset() + undecayed.begin, decay);
-      until(parameter.offset() + undecayed.end, group->weight_decay.value_or(0.0));
+      until(undecayed.begin, decay);
+      until(undecayed.end, group->weight_decay.value_or(0.0));
     }
-    until(last ? parameters.size() : parameters.parameters()[p + 1].offset(), decay);
+    until(parameter.numel(), decay);
   }
   for (std::size_t g = 0; g < groups.size(); ++g) {
     CLS_CHECK(matches[g] > 0, ConfigError, "optimizer.groups.", g,

@@ -160,6 +160,10 @@ void Trainer::resume() {
         health != p.checkpoint->texts.end()) {
       p.health->restore(health->second);
     }
+    if (const auto clips = p.checkpoint->texts.find("qk_clips");
+        clips != p.checkpoint->texts.end() && p.step->qk_clip().active()) {
+      p.step->qk_clip().restore(clips->second);
+    }
     if (const auto best = p.checkpoint->values.find("best_evaluation");
         best != p.checkpoint->values.end()) {
       p.best_evaluation = std::get<double>(best->second);
@@ -233,6 +237,9 @@ void Trainer::describe() const {
       p.plan.batch_samples, p.plan.tokens_per_sample, p.plan.micro_batch, communicator_.size(),
       communicator_.size() == 1 ? "" : "s", p.plan.threads, p.plan.threads == 1 ? "" : "s",
       p.reducer->buckets().size(), communicator_.description()));
+  if (const std::string clipped = p.step->qk_clip().description(); !clipped.empty()) {
+    log_.line(clipped);
+  }
 }
 
 }  // namespace clausius

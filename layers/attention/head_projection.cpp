@@ -45,6 +45,11 @@ HeadProjection::HeadProjection(std::int64_t model_dim,
   }
 }
 
+Parameter* HeadProjection::bias_of(Projection projection) const {
+  const auto part = static_cast<std::size_t>(projection);  // q, k, v in this order
+  return part < biases_.size() ? biases_[part] : nullptr;
+}
+
 Variable HeadProjection::bias() const {
   if (biases_.empty()) {
     return {};

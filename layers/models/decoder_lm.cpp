@@ -73,6 +73,12 @@ void DecoderLm::build_layers(const DecoderLmConfig& config,
     for (std::size_t p = first; p < store_.parameters().size(); ++p) {
       layer.parameters.push_back(&store_.parameters()[p]);
     }
+    for (Parameter* shared : layer.block->feed_forward().shared_parameters()) {
+      if (std::find(layer.parameters.begin(), layer.parameters.end(), shared) ==
+          layer.parameters.end()) {
+        layer.parameters.push_back(shared);
+      }
+    }
     if (positions[i].facts().rotates && mixers[i].facts(shape).takes_rope) {
       layer.position = positions[i].make(shape, stream.child("position"));
       layer.head_dim = layer.block->mixer().rope_dim();
@@ -206,16 +212,30 @@ ForwardLoss DecoderLm::forward_loss(const Batch& given, const ForwardOptions& op
   if (regularized && observed.telemetry == nullptr) {
     observed.telemetry = &telemetry;
   }
-  const LmHeadCrossEntropy loss =
-      lm_head_cross_entropy(hidden(batch, observed), head_->variable(), batch.targets_BT,
-                            /*token_weights=*/{}, head_alpha());
-  ForwardLoss result{.loss_sum = loss.loss_sum, .token_loss_N = loss.token_loss_N};
+  const LmHeadCrossEntropy loss = lm_head_cross_entropy(
+      hidden(batch, observed), head_->variable(), batch.targets_BT, {},
+      regularized ? head_share(options.regularizer_shares) : Tensor(), head_alpha());
+  ForwardLoss result{.loss_sum = loss.loss_sum,
+                     .optimized = loss.optimized,
+                     .token_loss_N = loss.token_loss_N,
+                     .log_sum_exp = loss.lse_sums.slice(0, 1, 3)};
   if (regularized) {
     for (const auto& regularizer : regularizers_) {
-      result.regularizer_sums.push_back(regularizer->sum(*observed.telemetry, batch));
+      result.regularizer_sums.push_back(regularizer->of_head()
+                                            ? Variable(loss.lse_sums.select(0, 0))
+                                            : regularizer->sum(*observed.telemetry, batch));
     }
   }
   return result;
+}
+
+Tensor DecoderLm::head_share(const Tensor& shares) const {
+  for (std::size_t i = 0; i < regularizers_.size() && shares.defined(); ++i) {
+    if (regularizers_[i]->of_head()) {
+      return shares.select(0, static_cast<int>(i));
+    }
+  }
+  return {};
 }
 
 std::vector<const Regularizer*> DecoderLm::regularizers() const {
@@ -232,6 +252,14 @@ std::vector<std::int64_t> DecoderLm::heads_per_layer() const {
     heads.push_back(layer.block->mixer().entropy_heads());
   }
   return heads;
+}
+
+std::vector<std::optional<QkClipTarget>> DecoderLm::qk_clips() const {
+  std::vector<std::optional<QkClipTarget>> targets;
+  for (const Layer& layer : layers_) {
+    targets.push_back(layer.block->mixer().qk_clip());
+  }
+  return targets;
 }
 
 ForwardCost DecoderLm::cost(std::int64_t context_length) const {

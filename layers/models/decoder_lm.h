@@ -84,6 +84,7 @@ class DecoderLm final : public LanguageModel {
   [[nodiscard]] std::vector<const Regularizer*> regularizers() const override;
   [[nodiscard]] Reparam* reparam() override { return reparam_->empty() ? nullptr : reparam_.get(); }
   [[nodiscard]] std::vector<std::int64_t> heads_per_layer() const override;
+  [[nodiscard]] std::vector<std::optional<QkClipTarget>> qk_clips() const override;
   [[nodiscard]] ForwardCost cost(std::int64_t context_length) const override;
   [[nodiscard]] std::int64_t vocab_size() const override { return vocab_size_; }
   [[nodiscard]] std::int64_t context_length() const override { return context_length_; }
@@ -119,6 +120,8 @@ class DecoderLm final : public LanguageModel {
   [[nodiscard]] Variable hidden(const Batch& batch, const ForwardOptions& options);
   /// What multiplies the logits; undefined: nothing.
   [[nodiscard]] Tensor head_alpha() const;
+  /// The share of the regularizer that the head makes; undefined where there is none.
+  [[nodiscard]] Tensor head_share(const Tensor& shares) const;
   [[nodiscard]] Tensor head_logits(const Tensor& x);
   /// Rope tables for positions below `count`.
   void reach(std::int64_t count);

@@ -56,7 +56,7 @@ void DecoderLmConfig::visit(ConfigVisitor& v, const ModelContext& context) {
 }
 
 ModelFacts DecoderLmConfig::facts(const ModelContext& context) const {
-  ModelFacts facts{.isolates_documents = true, .has_probabilities = false};
+  ModelFacts facts{.isolates_documents = true, .has_probabilities = false, .has_token_head = true};
   for (const Choice<SequenceMixer>& choice : mixer.choices()) {
     const MixerTraits traits = choice.facts(layer_shape(0, context));
     facts.isolates_documents = facts.isolates_documents && traits.isolates_documents;
@@ -82,6 +82,14 @@ void check_reparam(const DecoderLmConfig& config,
   check.that(!named(LinearPart::kHead) || !config.tie_embeddings, key,
              "the head is the embedding, whose rows are also looked up; set tie_embeddings: false, "
              "or leave head out");
+  const bool scaled_away = facts.scale_free && (applies(facts.apply_to, LinearPart::kQ) ||
+                                                applies(facts.apply_to, LinearPart::kK));
+  check.that(!scaled_away ||
+                 std::none_of(mixers.begin(), mixers.end(),
+                              [&](const auto& choice) { return choice.facts(shape).clips_qk; }),
+             key,
+             "qk_clip scales the weights of q and k, which does nothing under this "
+             "reparametrisation; name other parts, or leave qk_clip out");
   check.that(!named(LinearPart::kGate) ||
                  std::any_of(mixers.begin(), mixers.end(),
                              [&](const auto& choice) { return choice.facts(shape).has_gate; }),
@@ -130,6 +138,16 @@ void DecoderLmConfig::validate(const ConfigCheck& check, const ModelContext& con
   }
   check.that(!some_rotate || some_take || !check.written("position"), "position",
              "no mixer of this model takes rope");
+  std::optional<double> slope;
+  for (const Choice<FeedForward>& choice : feed_forward.choices()) {
+    const FeedForwardTraits traits = choice.facts(shape);
+    check.that(residual || !traits.scales_residual, "feed_forward",
+               "scale: learned multiplies the residual, and model.residual is false");
+    check.that(!traits.shared_slope || slope.value_or(*traits.shared_slope) == *traits.shared_slope,
+               "feed_forward", "one slope for all layers starts at ", slope.value_or(0.0),
+               " or at ", traits.shared_slope.value_or(0.0), ", not at both");
+    slope = traits.shared_slope ? traits.shared_slope : slope;
+  }
   for (const Choice<Norm>& choice : norm.choices()) {
     check.warn_unless(
         choice.kind() != "none" || some_temperature || linear.reparam.kind() == "sigma", "norm",

@@ -13,6 +13,7 @@
 #include "core/config.h"
 #include "core/registry.h"
 #include "layers/context.h"
+#include "layers/mixer.h"
 #include "layers/regularizers/regularizer.h"
 #include "layers/reparam/reparam.h"
 
@@ -31,15 +32,22 @@ struct ForwardOptions {
   std::uint32_t step = 0;
   Recompute recompute = Recompute::kNone;
   Telemetry* telemetry = nullptr;
+  /// [regularizers], f64, where the model is: what the sum of each is multiplied by where loss_sum is multiplied by 1. Read by
+  /// regularizers whose gradient is made with the loss's (Regularizer::of_head), which have none without it.
+  Tensor regularizer_shares{};
 };
 
 struct ForwardLoss {
   /// Sum over the batch of what the objective minimises; divide by the weight of the global batch.
   Variable loss_sum;
+  /// What gradients start from in its place: loss_sum, and the sums of regularizers that are made with it times their shares.
+  Variable optimized;
   /// Of each target, 0 where ignored, f32; undefined where the objective has no such thing.
   Tensor token_loss_N;
   /// Sums of the model's regularizers, one for each, in training only.
   std::vector<Variable> regularizer_sums{};
+  /// Of the head's logits, [2] f64: the sum over targets of their log-sum-exp, and the largest; undefined for models without such a head.
+  Tensor log_sum_exp{};
 };
 
 /// The arithmetic of one forward pass, for `plan` and the metrics; a training step is three times it (attention 3.5 times).
@@ -65,6 +73,8 @@ class Model {
   [[nodiscard]] virtual std::vector<std::int64_t> heads_per_layer() const = 0;
   /// What changes its weights, nullptr where nothing does. Its begin_evaluation() is due whenever parameters have changed.
   [[nodiscard]] virtual Reparam* reparam() { return nullptr; }
+  /// What is clipped in each layer after an update; empty: nothing in any.
+  [[nodiscard]] virtual std::vector<std::optional<QkClipTarget>> qk_clips() const { return {}; }
   [[nodiscard]] virtual ForwardCost cost(std::int64_t context_length) const = 0;
 };
 
@@ -118,6 +128,7 @@ struct ModelContext {
 struct ModelFacts {
   bool isolates_documents = false;  // every mixer keeps packed documents apart
   bool has_probabilities = false;   // some mixer has an entropy
+  bool has_token_head = false;      // it predicts tokens
 };
 
 /// Kinds register themselves by name (recipe key model.kind).

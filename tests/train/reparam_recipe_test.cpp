@@ -76,6 +76,10 @@ TEST(ReparamRecipe, RefusesInWords) {
   for (const auto& [reparam, message] : table) {
     EXPECT_THAT(answer_to(recipe_with(reparam)), HasSubstr(message)) << reparam;
   }
+  const std::string clipped = ", mixer: {kind: softmax, qk_clip: {}}";
+  EXPECT_THAT(answer_to(recipe_with("sigma", clipped)),
+              HasSubstr("qk_clip scales the weights of q and k, which does nothing"));
+  EXPECT_EQ(answer_to(recipe_with("{kind: sigma, apply_to: [v, out]}", clipped)), "accepted");
   EXPECT_THAT(
       answer_to(recipe_with("{kind: sigma, apply_to: [feed_forward]}", ", feed_forward: none")),
       HasSubstr("no layer of this model has a feed-forward"));

@@ -30,7 +30,8 @@ struct Stepper {
                    Dtype dtype = Dtype::kF64,
                    Recompute recompute = Recompute::kNone,
                    const std::string& optimizer_text = "{kind: sgd, lr: 0.5, momentum: 0.0}")
-      : model(test::make_tiny_model(dtype, kCpu, 1, {}, test::choice_of<Reparam>(reparam))),
+      : model(test::make_tiny_model(
+            dtype, kCpu, 1, {}, "{kind: softmax}", Dtype::kF32, test::choice_of<Reparam>(reparam))),
         optimizer(test::choice_of<Optimizer>(optimizer_text).make(model->parameters())),
         reducer(model->parameters(), ranks, make_buckets(model->parameters(), 1024, 1), false),
         step(*model,

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/ops/lm_head_cross_entropy/lm_head_cross_entropy.h"
+#include "core/ops/lm_head_cross_entropy/lm_head_cross_entropy_reference.h"
 #include "core/ops/lm_head_cross_entropy/lm_head_softmax.h"
 #include "core/ops/matmul/gemm.h"
 #include "core/parallel.h"
@@ -148,6 +149,7 @@ void lm_head_cross_entropy_cpu(const Tensor& x_NM,
                                Tensor& loss_sum,
                                Tensor& token_loss_N,
                                Tensor& lse_N,
+                               Tensor& lse_sums,
                                Tensor& dx_NM,
                                Tensor& dweight_VM,
                                const LmHeadOptions& options) {
@@ -155,6 +157,7 @@ void lm_head_cross_entropy_cpu(const Tensor& x_NM,
   token_loss_N.fill(0.0);
   lse_N.fill(0.0);
   loss_sum.fill(0.0);
+  LseSums().write(lse_sums);
   if (counted.empty()) {
     for (Tensor* gradient : {&dx_NM, &dweight_VM}) {
       if (*gradient) {
@@ -173,12 +176,13 @@ void lm_head_cross_entropy_cpu(const Tensor& x_NM,
   const auto weight_of = [&](std::int64_t n) {
     return token_weights_N ? token_weights_N.data<float>()[n] : 1.0F;
   };
+  const double z_weight = options.z_weight ? options.z_weight.data<double>()[0] : 0.0;
   ChunkedHead head(x_KM, weight_VM, dx_KM, dweight_VM, options.alpha,
                    chunk_of(x_NM, weight_VM, options));
   head.run([&](std::int64_t k, float* row, RowGradient gradient) {
     const std::int64_t n = counted[static_cast<std::size_t>(k)];
-    const TokenLoss token =
-        detail::lm_head_softmax(row, weight_VM.size(0), targets[n], weight_of(n), gradient);
+    const TokenLoss token = detail::lm_head_softmax(row, weight_VM.size(0), targets[n],
+                                                    weight_of(n), z_weight, gradient);
     losses[n] = token.loss;
     lses[n] = token.lse;
   });
@@ -186,10 +190,13 @@ void lm_head_cross_entropy_cpu(const Tensor& x_NM,
     scatter_rows(dx_KM, counted, dx_NM);
   }
   double total = 0;
+  LseSums sums;
   for (const std::int64_t n : counted) {
+    sums.add(static_cast<double>(lses[n]), static_cast<double>(weight_of(n)));
     total += static_cast<double>(weight_of(n)) * static_cast<double>(losses[n]);
   }
   loss_sum.fill(total);
+  sums.write(lse_sums);
 }
 
 CLS_KERNEL(lm_head_cross_entropy, kCpu, kF32, lm_head_cross_entropy_cpu);
