@@ -14,12 +14,11 @@ int main(int argc, char** argv) {
     std::cerr << "sample_run DIRECTORY [LAYERS [HEADS [SAMPLES [SEED [LINEAR_LAYER]]]]]\n";
     return 2;
   }
-  clausius::test::SampleRun run(argv[1],
-                                {.layers = number(2, 12),
-                                 .heads = number(3, 12),
-                                 .samples = number(4, 10000),
-                                 .seed = static_cast<std::uint64_t>(number(5, 1)),
-                                 .linear_layer = number(6, -1)});
+  clausius::test::SampleRun run(argv[1], {.layers = number(2, 12),
+                                          .heads = number(3, 12),
+                                          .samples = number(4, 10000),
+                                          .seed = static_cast<std::uint64_t>(number(5, 1)),
+                                          .linear_layer = number(6, -1)});
   run.finish();
   return 0;
 }

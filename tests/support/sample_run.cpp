@@ -65,8 +65,8 @@ double SampleRun::entropy_normalized(std::int64_t sample,
                                      std::int64_t layer,
                                      std::int64_t head) const {
   const std::int64_t place = layer * 1000 + head;
-  const double progress =
-      static_cast<double>(sample) / static_cast<double>(std::max<std::int64_t>(options_.samples, 1));
+  const double progress = static_cast<double>(sample) /
+                          static_cast<double>(std::max<std::int64_t>(options_.samples, 1));
   const double level = 0.12 + 0.8 * std::pow(0.5 * (noise(place, -1) + 1), 1.4);
   const double speed = 6 + 20 * std::abs(noise(place, -2));
   double value = level + (0.995 - level) * std::exp(-speed * progress);
@@ -77,8 +77,8 @@ double SampleRun::entropy_normalized(std::int64_t sample,
 }
 
 double SampleRun::loss(std::int64_t sample) const {
-  const double progress =
-      static_cast<double>(sample) / static_cast<double>(std::max<std::int64_t>(options_.samples, 1));
+  const double progress = static_cast<double>(sample) /
+                          static_cast<double>(std::max<std::int64_t>(options_.samples, 1));
   return 1.45 + 0.1 * noise(-7, -7) + 4.1 * std::exp(-9 * std::pow(progress, 0.7)) +
          0.05 * noise(-8, sample);
 }
@@ -88,8 +88,8 @@ StepReport SampleRun::report(std::int64_t sample) const {
   report.tokens = report.step * 2048;
   report.samples = report.step * 32;
   report.loss = loss(sample);
-  const double progress =
-      static_cast<double>(sample) / static_cast<double>(std::max<std::int64_t>(options_.samples, 1));
+  const double progress = static_cast<double>(sample) /
+                          static_cast<double>(std::max<std::int64_t>(options_.samples, 1));
   report.lr = 1e-3 * std::min(1.0, progress * 20) * 0.5 * (1 + std::cos(3.14159 * progress));
   report.grad_norm = std::exp(0.8 - 2 * progress + 0.4 * noise(-9, sample));
   report.update_norm = 30 * report.lr * (1 + 0.1 * noise(-10, sample));

@@ -8,9 +8,9 @@
 #include <string>
 #include <vector>
 
+#include "train/metrics_log.h"
 #include "train/monitor/entropy_file.h"
 #include "train/monitor/head_table.h"
-#include "train/metrics_log.h"
 
 namespace clausius::test {
 

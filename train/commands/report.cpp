@@ -61,7 +61,9 @@ class ReportCommand final : public Command {
   std::string out_;
 };
 
-CLS_COMMAND("report", "runs as one page of HTML: loss, every head's entropy, alarms", ReportCommand);
+CLS_COMMAND("report",
+            "runs as one page of HTML: loss, every head's entropy, alarms",
+            ReportCommand);
 
 }  // namespace
 }  // namespace clausius

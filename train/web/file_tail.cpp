@@ -18,11 +18,11 @@ namespace {
 constexpr std::size_t kRemembered = 64;
 
 FileSignature signature(const struct stat& status) {
-  return {.device = status.st_dev,
-          .inode = status.st_ino,
-          .size = status.st_size,
-          .modified_ns =
-              std::int64_t{status.st_mtim.tv_sec} * 1'000'000'000 + status.st_mtim.tv_nsec};
+  return {
+      .device = status.st_dev,
+      .inode = status.st_ino,
+      .size = status.st_size,
+      .modified_ns = std::int64_t{status.st_mtim.tv_sec} * 1'000'000'000 + status.st_mtim.tv_nsec};
 }
 
 std::string read_at(int fd,
@@ -93,8 +93,7 @@ FileTail::Lines FileTail::read(std::int64_t limit) {
             ": cannot be examined: ", std::strerror(errno));
   const FileSignature opened = signature(status);
   Lines lines;
-  if (offset_ > 0 &&
-      (!opened.same_file(seen_) || !is_continued(descriptor.get(), opened.size))) {
+  if (offset_ > 0 && (!opened.same_file(seen_) || !is_continued(descriptor.get(), opened.size))) {
     lines.restarted = true;
     offset_ = 0;
     before_.clear();

@@ -49,7 +49,8 @@ class FileTail {
   std::filesystem::path file_;
   FileSignature seen_;
   std::int64_t offset_ = 0;
-  std::string before_;  // the last bytes before offset_: a file that was cut and grew again has others there
+  std::string
+      before_;  // the last bytes before offset_: a file that was cut and grew again has others there
 };
 
 /// Whole lines of `file` from byte `from` on, up to about `limit` bytes; none past the end. Errors: IoError.

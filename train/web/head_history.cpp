@@ -28,8 +28,8 @@ std::vector<Listed> measures_of(const Hdf5Reader& file) {
   for (const std::string& name : file.datasets()) {
     const Hdf5DatasetInfo info = file.info(name);
     const int rank = info.shape.rank();
-    if (!info.is_text && is_floating(info.dtype) && (rank == 2 || rank == 3) &&
-        info.shape[1] > 0 && (rank == 2 || info.shape[2] > 0)) {
+    if (!info.is_text && is_floating(info.dtype) && (rank == 2 || rank == 3) && info.shape[1] > 0 &&
+        (rank == 2 || info.shape[2] > 0)) {
       found.push_back({name, info.shape[1], rank == 3 ? info.shape[2] : 1, info.shape[0]});
     }
   }

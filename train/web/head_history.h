@@ -38,7 +38,9 @@ class HeadHistory {
   [[nodiscard]] const std::vector<HeadMeasure>& measures() const { return measures_; }
   [[nodiscard]] const HeadMeasure* find(std::string_view name) const;
   /// Empty when not known: all layers have as many heads as the widest.
-  [[nodiscard]] const std::vector<std::int64_t>& heads_per_layer() const { return heads_per_layer_; }
+  [[nodiscard]] const std::vector<std::int64_t>& heads_per_layer() const {
+    return heads_per_layer_;
+  }
   [[nodiscard]] std::int64_t rows() const {
     return measures_.empty() ? 0 : measures_[0].bins.rows();
   }

@@ -57,9 +57,8 @@ bool RunView::refresh() {
   bool changed = false;
   std::string problem;
   // A file that another process is writing or replacing may be unreadable for a moment: what is known stays, and it is tried again.
-  for (bool (RunView::*const read)() :
-       {&RunView::read_recipe, &RunView::read_entropy_file, &RunView::read_metrics,
-        &RunView::take_tables}) {
+  for (bool (RunView::*const read)() : {&RunView::read_recipe, &RunView::read_entropy_file,
+                                        &RunView::read_metrics, &RunView::take_tables}) {
     try {
       changed = (this->*read)() || changed;
     } catch (const Error& error) {
@@ -206,8 +205,8 @@ std::string RunView::status(double now) const {
     return "waiting";
   }
   const std::string last = events_.empty() ? std::string() : events_.back().event;
-  const bool is_last = !events_.empty() && (samples_.rows() == 0 ||
-                                            events_.back().step >= samples_.steps().back());
+  const bool is_last =
+      !events_.empty() && (samples_.rows() == 0 || events_.back().step >= samples_.steps().back());
   if (is_last && (last == "end" || last == "signal")) {
     return last == "end" ? "ended" : "stopped";
   }

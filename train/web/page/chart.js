@@ -35,8 +35,8 @@ function prepare(canvas, width, height) {
   return context;
 }
 
-/** A short piece of a line, or a square, for legends and tooltips. */
-function swatch({ color, dash = [], area = false, width = 2 }) {
+/** A short piece of a line, a square or a circle, for legends and tooltips. */
+function swatch({ color, dash = [], area = false, circle = false, width = 2 }) {
   const canvas = element("canvas", { "aria-hidden": "true" });
   const [wide, high] = [area ? 12 : 22, 12];
   canvas.style.width = `${wide}px`;
@@ -50,8 +50,12 @@ function swatch({ color, dash = [], area = false, width = 2 }) {
     context.lineWidth = width;
     context.setLineDash(dash);
     context.beginPath();
-    context.moveTo(0, 6);
-    context.lineTo(22, 6);
+    if (circle) {
+      context.arc(11, 6, 3.6, 0, 2 * Math.PI);
+    } else {
+      context.moveTo(0, 6);
+      context.lineTo(22, 6);
+    }
     context.stroke();
   }
   return canvas;
@@ -129,7 +133,8 @@ class Plot {
   axes(x, y, { right = 10, xLabel = "step", xFormat = si } = {}) {
     Object.assign(this, { x, y });
     const room = this.frame.bottom - this.frame.top;
-    const yTicks = y.ticks ?? (y.log ? logTicks(y.low, y.high) : niceTicks(y.low, y.high, room / 44));
+    const ticksOf = y.ticks ?? (y.log ? logTicks : niceTicks);
+    const yTicks = Array.isArray(ticksOf) ? ticksOf : ticksOf(y.low, y.high, room / 40);
     const format = y.format ?? ((v) => plain(v, 4));
     const labels = yTicks.map(format);
     const widest = Math.max(...labels.map((text) => this.context.measureText(text).width), 8);
@@ -221,7 +226,7 @@ class Plot {
     const { context, frame } = this;
     context.save();
     context.beginPath();
-    context.rect(frame.left, frame.top - 4, frame.right - frame.left + 1, frame.bottom - frame.top + 5);
+    context.rect(frame.left - 1, frame.top - 4, frame.right - frame.left + 6, frame.bottom - frame.top + 5);
     context.clip();
     draw(context);
     context.restore();

@@ -68,7 +68,7 @@ const CURVES = {
   grad_norm: { title: "Gradient norm", note: "before clipping", format: (v) => plain(v, 4), log: true },
   update_norm: { title: "Update norm", format: (v) => plain(v, 4), log: true },
   tokens_per_second: { title: "Speed", note: "tokens per second", format: si, zero: true },
-  peak_memory_bytes: { title: "Memory", note: "peak", format: bytes, zero: true },
+  peak_memory_bytes: { title: "Memory", note: "peak", format: bytes, ticks: byteTicks, zero: true },
   step_ms: { title: "Time of a step", note: "ms", format: (v) => plain(v, 4), zero: true },
   model_tflops: { title: "Arithmetic", note: "TFLOP/s of the model", format: (v) => plain(v, 3), zero: true },
   fraction_of_peak: { title: "Share of the machine's peak", format: (v) => plain(v, 3), zero: true },
@@ -89,7 +89,7 @@ function niceTicks(low, high, count) {
   }
   const rough = span / Math.max(count, 1);
   const power = 10 ** Math.floor(Math.log10(rough));
-  const step = power * [1, 2, 5, 10].find((factor) => factor * power >= rough * 0.999);
+  const step = power * [1, 2, 5, 10].find((factor) => factor * power >= rough * 0.72);
   const ticks = [];
   for (let k = Math.ceil(low / step - 1e-9); k * step <= high + step * 1e-9; k += 1) {
     ticks.push(Number((k * step).toPrecision(12)));
@@ -97,14 +97,21 @@ function niceTicks(low, high, count) {
   return ticks;
 }
 
-/** Powers of ten, with 2 and 5 between where there are few. */
-function logTicks(low, high) {
+/** Round numbers of bytes: of KiB, MiB or GiB. */
+function byteTicks(low, high, count) {
+  const unit = 1024 ** Math.max(Math.floor(Math.log(Math.max(high, 1)) / Math.log(1024)), 0);
+  return niceTicks(low / unit, high / unit, count).map((tick) => tick * unit);
+}
+
+/** Powers of ten, every second or third where there are many, with 2 and 5 between where there are few. */
+function logTicks(low, high, count) {
   const ticks = [];
   const powers = Math.log10(high / low);
+  const every = Math.max(Math.ceil(powers / Math.max(count, 2)), 1);
   for (let exponent = Math.floor(Math.log10(low)); exponent <= Math.ceil(Math.log10(high)); exponent += 1) {
     for (const factor of powers < 2.2 ? [1, 2, 5] : [1]) {
       const tick = Number((factor * 10 ** exponent).toPrecision(3));
-      if (tick >= low && tick <= high) {
+      if (tick >= low && tick <= high && exponent % every === 0) {
         ticks.push(tick);
       }
     }

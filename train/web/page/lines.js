@@ -32,8 +32,8 @@ function rangeOf(curves, x, { scale = [null, null], log = false, zero = false } 
   if (low > high) {
     return null;
   }
-  if (log && high / low > 50) {
-    return { low: low / 1.15, high: high * 1.15, log: true };
+  if (log && high / low > 50) {  // a schedule that ends at 0 must not stretch the scale to the end of f32
+    return { low: Math.max(low, high * 1e-6) / 1.15, high: high * 1.15, log: true };
   }
   low = zero ? Math.min(low, 0) : low;
   const margin = high > low ? 0.06 * (high - low) : Math.abs(high) * 0.1 || 1;
@@ -165,7 +165,7 @@ function curvePlot(host, label, build) {
         plot.nothing(built.empty ?? "nothing logged yet");
         return;
       }
-      plot.axes(x, { ...y, format: built.axisFormat ?? built.format }, { right: built.right ?? 10 });
+      plot.axes(x, { ...y, format: built.axisFormat ?? built.format, ticks: y.log ? undefined : built.ticks }, { right: built.right ?? 10 });
       built.limits?.forEach((limit) => drawLimit(plot, limit));
       plot.clipped((context) => {
         built.marks?.forEach((mark) => drawMark(plot, context, mark));

@@ -34,7 +34,7 @@ function scaleOf(name) {
   return { low: low ?? Math.floor(least / step) * step, high: high ?? (Math.ceil(most / step) * step || 1) };
 }
 
-/** Centred means over about a twentieth of the points: they do not lag. */
+/** Centred means over about a fortieth of the points: they do not lag. */
 function smoothed(values) {
   const sums = new Float64Array(values.length + 1);
   const counts = new Float64Array(values.length + 1);
@@ -43,7 +43,7 @@ function smoothed(values) {
     counts[i + 1] = counts[i] + (Number.isFinite(value) ? 1 : 0);
   });
   return values.map((_, i) => {
-    const reach = Math.min(Math.floor(values.length / 40), i, values.length - 1 - i);
+    const reach = Math.min(Math.floor(values.length / 80), i, values.length - 1 - i);
     return (sums[i + reach + 1] - sums[i - reach]) / (counts[i + reach + 1] - counts[i - reach]);
   });
 }
@@ -91,7 +91,7 @@ function lossLegend(marks) {
   const one = state.runs.length === 1;
   const entries = one ? [{ color: runColor(0), label: "training" }] : shownRuns().map((run) => ({ ...runStyle(run), label: run.name }));
   if (shownRuns().some((run) => run.evaluations.steps.length > 0)) {
-    entries.push({ color: one ? runColor(1) : theme.soft, label: one ? "validation" : "circles: validation", dash: [3, 4], width: 4 });
+    entries.push({ color: one ? runColor(1) : theme.soft, label: "validation", circle: true });
   }
   if (marks.some((mark) => mark.event === "alarm")) {
     entries.push({ color: theme.warn, dash: [4, 3], label: one ? "alarm raised" : "at the top: alarms" });
@@ -269,12 +269,13 @@ function buildHistogram() {
   const index = nearest(run.heads.steps, shared.step);
   const colors = Array.from({ length: bins }, (_, bin) => viridis((bin + 0.5) / bins));
   const sets = [{ label: `step ${whole(run.heads.steps[index])}`, counts: countBins(headsAt(measure, index), low, high, bins), colors, color: colors[10], area: true }];
-  const ghosts = [...new Set(ghostSteps(run, shared.step).map((step) => nearest(run.heads.steps, step)))].filter((at) => at !== index);
+  const others = shownRuns().filter((each) => each !== run && measureOf(each));
+  const ghosts = others.length > 0 ? [] : [...new Set(ghostSteps(run, shared.step).map((step) => nearest(run.heads.steps, step)))].filter((at) => at !== index);
   ghosts.reverse().forEach((at, age) => {
     sets.push({ label: `step ${whole(run.heads.steps[at])}`, counts: countBins(headsAt(measure, at), low, high, bins), color: theme.ink,
       alpha: 0.75 - 0.25 * age, dash: RUN_DASHES[age], width: 1.3 });
   });
-  for (const other of shownRuns().filter((each) => each !== run && measureOf(each))) {
+  for (const other of others) {
     const at = nearest(other.heads.steps, shared.step);
     sets.push({ ...runStyle(other), label: other.name, counts: countBins(headsAt(measureOf(other), at), low, high, bins), width: 2 });
   }
@@ -312,9 +313,14 @@ function buildCurve(name) {
     curves = focusRun() ? listCurves(focusRun(), name) : [];
   } else {
     for (const run of shownRuns().filter((each) => each.samples.columns[name])) {
-      const label = state.runs.length > 1 ? run.name : info.title;
-      curves.push({ ...runStyle(run), steps: run.samples.steps, ...run.samples.columns[name], label, area: 0.2, width: 1.6 });
+      const column = { steps: run.samples.steps, ...run.samples.columns[name] };
+      if (state.runs.length === 1) {
+        curves.push({ ...runStyle(run), ...column, label: info.title, area: 0.2, width: 1.6 });
+      } else {
+        curves.push({ ...runStyle(run), ...column, label: run.name, dash: [], alpha: 0.25, width: 1 });
+        curves.push({ ...runStyle(run), steps: column.steps, value: smoothed(column.value), width: 1.6 });
+      }
     }
   }
-  return { curves, options: { log: info.log, zero: info.zero }, format: info.format };
+  return { curves, options: { log: info.log, zero: info.zero }, format: info.format, ticks: info.ticks };
 }
