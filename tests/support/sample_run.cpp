@@ -150,6 +150,8 @@ void SampleRun::finish() {
   if (options_.end) {
     metrics_->on_event(step(), "end", "done");
   }
+  metrics_.reset();
+  entropy_.reset();
 }
 
 void SampleRun::resume(std::int64_t samples) {

@@ -33,7 +33,7 @@ class SampleRun {
 
   /// The next sample, with what belongs to its step: evaluations, checkpoints, alarms.
   void sample();
-  /// All that the options ask for, then the end.
+  /// All that the options ask for, then the end; closes the files.
   void finish();
   /// As a resumed run does: takes back what came after `sample` (a number of samples), and goes on from there.
   void resume(std::int64_t samples);

@@ -44,9 +44,15 @@ function growPlots(measures) {
 const headChoice = { select: setHead, selected: () => ({ layer: state.layer, head: state.head }) };
 
 function addMap(caption, label, build) {
-  const figure = element("figure", {}, element("figcaption", {}, ...caption));
+  const note = element("span");
+  const figure = element("figure", {}, element("figcaption", {}, ...caption, note));
   byId("maps").append(figure);
-  maps.push(new HeatMap(figure, { label, build, ...headChoice }));
+  const noted = () => {
+    const map = build();
+    note.textContent = map && state.runs.length > 1 && map.step !== undefined && map.step !== shared.step ? `at step ${whole(map.step)}` : "";
+    return map;
+  };
+  maps.push(new HeatMap(figure, { label, build: noted, ...headChoice }));
 }
 
 /** One map a run that is shown, and the difference of two. */

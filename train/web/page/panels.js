@@ -14,10 +14,14 @@ const focusRun = () => state.runs[state.focus];
 const measureOf = (run, name = state.measure) => run?.heads?.measures[name];
 const runStyle = (run) => ({ color: runColor(run.id), dash: state.runs.length > 1 ? runDash(run.id) : [] });
 
-/** The steps that the slider runs over: those of the heads, or of the samples where there are none. */
+/** Steps of the heads of a run, or of its samples where there are none. */
+const stepsOf = (run) => run?.heads?.steps ?? run?.samples.steps ?? [];
+
+/** The steps that the slider runs over: those of the run that has come furthest, the chosen one if it is among them. */
 function sliderSteps() {
-  const run = focusRun();
-  return run?.heads?.steps ?? run?.samples.steps ?? [];
+  const end = (run) => stepsOf(run).at(-1) ?? -1;
+  const furthest = Math.max(...shownRuns().map(end));
+  return stepsOf([focusRun(), ...shownRuns()].find((run) => run && end(run) >= furthest) ?? focusRun());
 }
 
 /** The scale of a measure: fixed ends, or over all steps of all runs, so that colours mean the same at every step. */
@@ -114,7 +118,7 @@ function buildMap(run) {
   const index = nearest(run.heads.steps, shared.step);
   const values = headsAt(measure, index);
   return {
-    layers: measure.layers, heads: measure.heads, values, low, high,
+    layers: measure.layers, heads: measure.heads, values, low, high, step: run.heads.steps[index],
     exists: (layer, head) => !(run.heads.perLayer[layer] > 0) || hasHead(run, measure, layer, head),
     color: (value) => viridis((value - low) / (high - low || 1)),
     format: (value, long) => fixed(value, long ? info.digits : high > 20 ? 0 : high > 1 ? 1 : 2),
