@@ -143,7 +143,8 @@ TEST(WebHost, OwnNamesAndAddressesAlone) {
   EXPECT_FALSE(is_own_host("node7", "127.0.0.1"));
   const TemporaryDirectory folder;
   const RunSet runs({folder.path().string()});
-  EXPECT_EQ(answer(runs, {.path = "/", .host = "evil.example", .query = {}}, "127.0.0.1").status, 403);
+  EXPECT_EQ(answer(runs, {.path = "/", .host = "evil.example", .query = {}}, "127.0.0.1").status,
+            403);
 }
 
 TEST(WebRunSet, AMisspeltPathIsAnError) {

@@ -22,15 +22,14 @@ struct Listed {
   std::int64_t rows = 0;
 };
 
-// [rows, layers, heads] and [rows, layers], real.
+// [rows, layers, heads], real. What has a row by layer or by matrix stands in metrics.jsonl too, and is drawn from there.
 std::vector<Listed> measures_of(const Hdf5Reader& file) {
   std::vector<Listed> found;
   for (const std::string& name : file.datasets()) {
     const Hdf5DatasetInfo info = file.info(name);
-    const int rank = info.shape.rank();
-    if (!info.is_text && is_floating(info.dtype) && (rank == 2 || rank == 3) && info.shape[1] > 0 &&
-        (rank == 2 || info.shape[2] > 0)) {
-      found.push_back({name, info.shape[1], rank == 3 ? info.shape[2] : 1, info.shape[0]});
+    if (!info.is_text && is_floating(info.dtype) && info.shape.rank() == 3 && info.shape[1] > 0 &&
+        info.shape[2] > 0) {
+      found.push_back({name, info.shape[1], info.shape[2], info.shape[0]});
     }
   }
   return found;
@@ -179,8 +178,11 @@ void HeadHistory::take(const std::vector<std::int64_t>& steps,
     std::int64_t heads = 0;
     for (const HeadTable& table : rows) {
       layers = std::max(layers, static_cast<std::int64_t>(table.size()));
-      for (const std::vector<double>& layer : table) {
-        heads = std::max(heads, static_cast<std::int64_t>(layer.size()));
+      heads_per_layer_.resize(std::max(heads_per_layer_.size(), table.size()));
+      for (std::size_t layer = 0; layer < table.size(); ++layer) {
+        const auto count = static_cast<std::int64_t>(table[layer].size());
+        heads_per_layer_[layer] = std::max(heads_per_layer_[layer], count);
+        heads = std::max(heads, count);
       }
     }
     if (layers == 0 || heads == 0) {

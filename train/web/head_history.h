@@ -16,7 +16,7 @@
 
 namespace clausius::web {
 
-/// One number per layer and head (or per layer: heads = 1), over the steps.
+/// One number per layer and head, over the steps.
 struct HeadMeasure {
   std::string name;
   std::int64_t layers = 0;

@@ -13,20 +13,21 @@ function headSummary(run) {
 }
 
 const STATES = {
-  waiting: "waiting for its first line", running: "running", ended: "ended", stopped: "stopped by a signal", silent: "no news",
+  waiting: "waiting for its first line", running: "running", ended: "ended", stopped: "stopped by a signal",
 };
 
 function stateText(run) {
-  const text = STATES[run.status] ?? "";
-  const quiet = Date.now() / 1000 - run.last_wall_time;
-  return run.status === "silent" && state.live ? `${text} for ${duration(quiet)}` : text;
+  if (run.status !== "silent") {
+    return STATES[run.status] ?? "";
+  }
+  return state.live ? `no news for ${duration(Date.now() / 1000 - run.last_wall_time)}` : "not ended";
 }
 
 function runCells(run) {
   const { samples, evaluations, facts } = run;
   const last = (name) => samples.columns[name]?.value.at(-1) ?? NaN;
   const heads = headSummary(run);
-  const total = facts.total_steps > 0 ? ` of ${whole(facts.total_steps)}` : "";
+  const total = facts.total_steps >= (samples.steps.at(-1) ?? 0) && facts.total_steps > 0 ? ` of ${whole(facts.total_steps)}` : "";
   return [
     ["step", samples.steps.length > 0 ? whole(samples.steps.at(-1)) + total : DASH],
     ["loss", plain(last("loss"), 5)],

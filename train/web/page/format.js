@@ -50,6 +50,10 @@ const MEASURES = {
   entropy_normalized: { title: "Entropy, share of the attainable", short: "Entropy (share)", unit: "0: one key, 1: all visible keys alike", scale: [0, 1], digits: 3 },
   entropy_nats: { title: "Entropy in nats", short: "Entropy (nats)", unit: "nats", scale: [0, null], digits: 3 },
   max_logit: { title: "Largest attention logit", short: "Largest logit", unit: "", scale: [null, null], digits: 2 },
+  max_logit_capped: { title: "Largest attention logit after the cap", short: "Largest capped logit", unit: "", scale: [null, null], digits: 2 },
+  entropy_floor: { title: "Entropy floor of the spectral bound", short: "Entropy floor", unit: "nats", scale: [0, null], digits: 3 },
+  low_rows: { title: "Rows below 0.01 nats", short: "Rows without entropy", unit: "share of the rows", scale: [0, 1], digits: 3 },
+  sink_mass: { title: "Attention on the first token", short: "Mass on the first token", unit: "share", scale: [0, 1], digits: 3 },
 };
 const SHARE_NAME = /(normalized|share|mass|fraction|probability)$/;
 
@@ -72,10 +76,16 @@ const CURVES = {
   step_ms: { title: "Time of a step", note: "ms", format: (v) => plain(v, 4), zero: true },
   model_tflops: { title: "Arithmetic", note: "TFLOP/s of the model", format: (v) => plain(v, 3), zero: true },
   fraction_of_peak: { title: "Share of the machine's peak", format: (v) => plain(v, 3), zero: true },
+  collapsed_heads: { title: "Collapsed heads", format: whole, zero: true },
+  "activation_norms.*": { title: "Activation norms", note: "by layer", format: (v) => plain(v, 4), log: true },
+  "gradient_norms.*": { title: "Gradient norms", note: "by layer", format: (v) => plain(v, 4), log: true },
+  "update_norms.*": { title: "Update norms", note: "by layer", format: (v) => plain(v, 4), log: true },
+  "gammas.*": { title: "Gammas", note: "by matrix", format: (v) => plain(v, 4) },
+  "spectral_norms.*": { title: "Spectral norms", note: "by matrix", format: (v) => plain(v, 4) },
 };
 
 function curveInfo(name) {
-  const words = name.replace(/^aux_losses\./, "").replaceAll("_", " ").replaceAll(".", " ");
+  const words = name.replace(/^aux_losses\./, "").replace(/\.\*$/, "").replaceAll("_", " ").replaceAll(".", " ");
   const title = words.charAt(0).toUpperCase() + words.slice(1);
   const note = name.startsWith("aux_losses.") ? "auxiliary loss, weighted" : "";
   return CURVES[name] ?? { title, note, format: (v) => plain(v, 4) };

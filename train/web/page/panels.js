@@ -178,8 +178,13 @@ function buildHead(name, isMain) {
         curves.push({ steps: run.heads.steps, value, color: theme.ghost, width: 0.8, alpha: 0.45 });
       }
     }
-    curves.push({ ...runStyle(run), steps: run.heads.steps, ...headSeries(measure, state.layer, state.head), area: 0.2, width: 2,
-      label: state.runs.length > 1 ? run.name : info.short });
+    const label = state.runs.length > 1 ? run.name : info.short;
+    curves.push({ ...runStyle(run), steps: run.heads.steps, ...headSeries(measure, state.layer, state.head), area: 0.2, width: 2, label });
+    const floor = name === "entropy_nats" && measureOf(run, "entropy_floor");
+    if (floor) {
+      const { value } = headSeries(floor, state.layer, state.head);
+      curves.push({ color: theme.warn, steps: run.heads.steps, value, width: 1.2, dash: [2, 2], label: `${label}: floor` });
+    }
   }
   const { low, high } = curves.length > 0 ? scaleOf(name) : { low: 0, high: 1 };
   return { curves, limits: limitsOf(name), options: { scale: isMain && info.scale[1] !== null ? [low, high] : info.scale }, format: (v) => fixed(v, info.digits),
@@ -291,23 +296,28 @@ function buildHistogram() {
 
 const NOT_CURVES = /^(loss|tokens|samples|wall_time|bands\.\d+)$/;
 
-/** The curves there are, in order: single names, and lists (`name.0`, `name.1`, ..) as one. */
+/** Lists (`norms.0`, `norms.1`, ..) and objects (`gammas.layers.0.q`, ..) of a line are one chart; auxiliary losses have one each. */
+const chartOf = (column) => (column.includes(".") && !column.startsWith("aux_losses.") ? `${column.split(".")[0]}.*` : column);
+
+/** The charts there are, in order. */
 function curveNames() {
   const found = new Set();
   for (const run of state.runs) {
-    for (const name of Object.keys(run.samples.columns).filter((each) => !NOT_CURVES.test(each))) {
-      found.add(name.replace(/\.\d+$/, ".*"));
-    }
+    Object.keys(run.samples.columns).filter((column) => !NOT_CURVES.test(column)).forEach((column) => found.add(chartOf(column)));
   }
   const known = Object.keys(CURVES).filter((name) => found.has(name));
   return [...known, ...[...found].filter((name) => !CURVES[name]).sort()];
 }
 
 function listCurves(run, name) {
-  const prefix = name.slice(0, -1);
-  const columns = Object.keys(run.samples.columns).filter((each) => each.startsWith(prefix) && /^\d+$/.test(each.slice(prefix.length)));
-  columns.sort((a, b) => Number(a.slice(prefix.length)) - Number(b.slice(prefix.length)));
-  return columns.map((column, i) => ({ steps: run.samples.steps, ...run.samples.columns[column], label: `layer ${i}`, color: layerColor(i, columns.length), width: 1.4 }));
+  const columns = Object.keys(run.samples.columns).filter((column) => chartOf(column) === name);
+  columns.sort((a, b) => a.localeCompare(b, "en", { numeric: true }));
+  return columns.map((column, i) => {
+    const own = column.slice(column.indexOf(".") + 1);
+    const byLayer = /^\d+$/.test(own);
+    return { steps: run.samples.steps, ...run.samples.columns[column], label: byLayer ? `layer ${own}` : own, color: layerColor(i, columns.length),
+      width: byLayer && Number(own) === state.layer ? 2.8 : 1.3 };
+  });
 }
 
 function buildCurve(name) {
