@@ -223,6 +223,25 @@ TEST(WebRunView, AnEntropyFileThatCannotBeReadIsToldAndTheRestGoesOn) {
   EXPECT_EQ(view.problem(), "");
 }
 
+TEST(WebRunView, RecipesOfOtherVersionsAreShownAllTheSame) {
+  const TemporaryDirectory folder;
+  SampleRun run(folder / "r", {.samples = 3});
+  run.finish();
+  std::ofstream(folder / "r" / "recipe.resolved.yaml")
+      << "train: {steps: 77, later: 1}\nmonitor: {collapse_below: 0.1, bands: [0.5], later: {a: "
+         "1}}\nlater: 2\n";
+  RunView view(folder / "r");
+  view.refresh();
+  EXPECT_EQ(view.problem(), "");
+  EXPECT_EQ(view.facts().total_steps, 77);
+  EXPECT_EQ(view.facts().monitor.collapse_below, 0.1);
+  EXPECT_THAT(view.facts().monitor.bands, ElementsAre(0.5));
+  std::ofstream(folder / "r" / "recipe.resolved.yaml") << "[no: recipe";
+  view.refresh();
+  EXPECT_THAT(view.problem(), HasSubstr("recipe.resolved.yaml"));
+  EXPECT_EQ(view.samples().rows(), 3U);
+}
+
 TEST(WebRunView, AnyDatasetOfHeadsIsAMeasure) {
   const TemporaryDirectory folder;
   std::filesystem::create_directories(folder / "r");

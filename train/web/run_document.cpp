@@ -119,10 +119,9 @@ Json events_document(const std::vector<RunEvent>& events) {
   return {std::move(list)};
 }
 
-Json facts_document(const RunFacts& facts, const RunFiles& files) {
+Json facts_document(const RunFacts& facts) {
   Json document;
-  document.set("name", facts.name);
-  document.set("directory", files.directory.string());
+  document.set("directory", facts.directory);
   document.set("total_steps", facts.total_steps);
   document.set("collapse_below", facts.monitor.collapse_below);
   document.set("overload_above", facts.monitor.overload_above);
@@ -135,7 +134,7 @@ Json facts_document(const RunFacts& facts, const RunFiles& files) {
 
 Json RunView::document(const Have& samples, const Have& heads) const {
   Json document;
-  document.set("facts", facts_document(facts_, files_));
+  document.set("facts", facts_document(facts_));
   document.set("last_wall_time", last_wall_time_);
   document.set("problem", problem_);
   document.set("bad_lines", bad_lines_);

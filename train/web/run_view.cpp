@@ -6,9 +6,9 @@
 #include <cmath>
 #include <limits>
 
+#include "core/config_file.h"
 #include "core/error.h"
 #include "core/io/file.h"
-#include "train/recipe.h"
 
 namespace clausius::web {
 namespace {
@@ -27,6 +27,32 @@ std::string measure_name(std::string_view key) {
   return std::string(key);
 }
 
+const Json* find(const Json& document, std::string_view section, std::string_view key) {
+  const Json* const found = document.is_object() ? document.find(section) : nullptr;
+  return found != nullptr && found->is_object() ? found->find(key) : nullptr;
+}
+
+// Without the schema: a run of another version has keys that this one does not know, and is shown all the same.
+void read_facts(const Json& recipe, RunFacts& facts) {
+  facts.total_steps = 0;
+  facts.monitor = {};
+  if (const Json* steps = find(recipe, "train", "steps"); steps != nullptr && steps->is_integer()) {
+    facts.total_steps = steps->integer();
+  }
+  for (const auto& [key, value] : {std::pair("collapse_below", &facts.monitor.collapse_below),
+                                   std::pair("overload_above", &facts.monitor.overload_above)}) {
+    if (const Json* given = find(recipe, "monitor", key); given != nullptr && given->is_number()) {
+      *value = given->number();
+    }
+  }
+  if (const Json* bands = find(recipe, "monitor", "bands"); bands != nullptr && bands->is_array()) {
+    facts.monitor.bands.clear();
+    for (const Json& border : bands->array()) {
+      facts.monitor.bands.push_back(border.is_number() ? border.number() : 0);
+    }
+  }
+}
+
 }  // namespace
 
 RunView::RunView(const std::filesystem::path& directory)
@@ -34,8 +60,7 @@ RunView::RunView(const std::filesystem::path& directory)
       tail_(files_.metrics()),
       last_wall_time_(kNan),
       last_sample_time_(kNan) {
-  std::filesystem::path plain = files_.directory;
-  facts_.name = (plain.has_filename() ? plain : plain.parent_path()).filename().string();
+  facts_.directory = directory.string();
 }
 
 void RunView::clear() {
@@ -77,9 +102,7 @@ bool RunView::read_recipe() {
   }
   recipe_seen_ = now;  // a recipe that cannot be read is told once, not at every look
   facts_.recipe = read_file(files_.recipe());
-  const Recipe recipe = load_recipe(files_.recipe());
-  facts_.total_steps = recipe.train.steps.value_or(0);
-  facts_.monitor = recipe.monitor;
+  read_facts(to_json(load_config(files_.recipe())), facts_);
   return true;
 }
 

@@ -28,7 +28,7 @@ struct Have {
 
 /// What the recipe says that the page needs.
 struct RunFacts {
-  std::string name;
+  std::string directory;         // as it was given: a report that is passed on need not tell more
   std::int64_t total_steps = 0;  // 0: not known
   std::string recipe;            // its text
   MonitorConfig monitor;

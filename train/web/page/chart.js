@@ -226,7 +226,7 @@ class Plot {
     const { context, frame } = this;
     context.save();
     context.beginPath();
-    context.rect(frame.left - 1, frame.top - 4, frame.right - frame.left + 6, frame.bottom - frame.top + 5);
+    context.rect(frame.left - 5, frame.top - 4, frame.right - frame.left + 10, frame.bottom - frame.top + 5);
     context.clip();
     draw(context);
     context.restore();

@@ -76,7 +76,7 @@ const CURVES = {
   step_ms: { title: "Time of a step", note: "ms", format: (v) => plain(v, 4), zero: true },
   model_tflops: { title: "Arithmetic", note: "TFLOP/s of the model", format: (v) => plain(v, 3), zero: true },
   fraction_of_peak: { title: "Share of the machine's peak", format: (v) => plain(v, 3), zero: true },
-  collapsed_heads: { title: "Collapsed heads", format: whole, zero: true },
+  collapsed_heads: { title: "Collapsed heads", format: whole, ticks: wholeTicks, zero: true },
   "activation_norms.*": { title: "Activation norms", note: "by layer", format: (v) => plain(v, 4), log: true },
   "gradient_norms.*": { title: "Gradient norms", note: "by layer", format: (v) => plain(v, 4), log: true },
   "update_norms.*": { title: "Update norms", note: "by layer", format: (v) => plain(v, 4), log: true },
@@ -111,6 +111,10 @@ function niceTicks(low, high, count) {
 function byteTicks(low, high, count) {
   const unit = 1024 ** Math.max(Math.floor(Math.log(Math.max(high, 1)) / Math.log(1024)), 0);
   return niceTicks(low / unit, high / unit, count).map((tick) => tick * unit);
+}
+
+function wholeTicks(low, high, count) {
+  return niceTicks(low, high, count).filter(Number.isInteger);
 }
 
 /** Powers of ten, every second or third where there are many, with 2 and 5 between where there are few. */

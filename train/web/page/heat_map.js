@@ -51,7 +51,7 @@ class HeatMap {
     const left = 34;
     const right = 62;
     const column = Math.max((width - left - right) / heads, 2);
-    const row = Math.min(Math.max(Math.min(column, 460 / layers), 7), 46);
+    const row = Math.min(Math.max(Math.min(column, 460 / layers), 7), 68);
     Object.assign(this, { left, top: 2, column: Math.min(column, 6 * row), row, width });
     this.height = Math.ceil(this.top + row * layers + 36);
   }

@@ -272,7 +272,7 @@ function histogramPlot(host, label, build) {
         return;
       }
       const most = Math.max(...built.sets.flatMap((set) => set.counts), 1);
-      const ticks = niceTicks(0, most, 4).filter(Number.isInteger);
+      const ticks = wholeTicks(0, most, 4);
       self.axes([built.low, built.high], { low: 0, high: most * 1.05, ticks, format: whole }, { xLabel: built.unit, xFormat: (v) => plain(v, 3) });
       built.sets.forEach((set, i) => (i === 0 ? drawBars(self, set, built) : drawOutline(self, set, built)));
       self.describe(`${label}: ${built.sets[0].counts.join(", ")} heads in equal parts from ${plain(built.low, 3)} to ${plain(built.high, 3)}`);

@@ -121,7 +121,7 @@ function buildMap(run) {
     layers: measure.layers, heads: measure.heads, values, low, high, step: run.heads.steps[index],
     exists: (layer, head) => !(run.heads.perLayer[layer] > 0) || hasHead(run, measure, layer, head),
     color: (value) => viridis((value - low) / (high - low || 1)),
-    format: (value, long) => fixed(value, long ? info.digits : high > 20 ? 0 : high > 1 ? 1 : 2),
+    format: (value, long) => fixed(value, long ? info.digits : high > 20 ? 0 : high > 10 ? 1 : 2),
     describe: `Step ${run.heads.steps[index]}, mean ${fixed(meanOf(values, 0, values.length), info.digits)}.`,
   };
 }
