@@ -43,7 +43,7 @@ function growPlots(measures) {
 
 const headChoice = { select: setHead, selected: () => ({ layer: state.layer, head: state.head }) };
 
-function addMap(caption, label, build) {
+function addMap(caption, label, build, empty) {
   const note = element("span");
   const figure = element("figure", {}, element("figcaption", {}, ...caption, note));
   byId("maps").append(figure);
@@ -52,7 +52,7 @@ function addMap(caption, label, build) {
     note.textContent = map && state.runs.length > 1 && map.step !== undefined && map.step !== shared.step ? `at step ${whole(map.step)}` : "";
     return map;
   };
-  maps.push(new HeatMap(figure, { label, build: noted, ...headChoice }));
+  maps.push(new HeatMap(figure, { label, build: noted, empty, ...headChoice }));
 }
 
 /** One map a run that is shown, and the difference of two. */
@@ -68,7 +68,7 @@ function buildMaps() {
     const select = element("select", { "aria-label": "the run to subtract", onchange: () => { state.against = Number(select.value); redrawAll(); } },
       ...others.map((run) => element("option", { value: String(state.runs.indexOf(run)) }, run.name)));
     select.value = String(state.against);
-    addMap(["Difference: ", element("b", {}, focusRun().name), " minus ", select], "Difference of two runs", buildDifference);
+    addMap(["Difference: ", element("b", {}, focusRun().name), " minus ", select], "Difference of two runs", buildDifference, "these runs have other heads");
   }
 }
 

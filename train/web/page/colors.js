@@ -62,7 +62,7 @@ function runColor(index) {
 }
 
 function runDash(index) {
-  return RUN_DASHES[index % RUN_DASHES.length];
+  return RUN_DASHES[(index + Math.floor(index / RUN_DASHES.length)) % RUN_DASHES.length];  // with the colours, 49 looks
 }
 
 /** Diagonal lines: there is no value here. */

@@ -118,7 +118,7 @@ function drawStep() {
   slider.max = String(Math.max(steps.length - 1, 0));
   slider.value = String(Math.max(index, 0));
   slider.setAttribute("aria-valuetext", `step ${shared.step}`);
-  byId("step").textContent = `step ${whole(shared.step)}`;
+  byId("step").textContent = byId("paper-step").textContent = `step ${whole(shared.step)}`;
   schedule(drawFollowers);
 }
 

@@ -4,10 +4,10 @@
 class HeatMap {
   /**
    * `build()` returns {layers, heads, values, exists(layer, head), color(value), low, high, format, layerName, describe} or null;
-   * `select(layer, head)` is called for clicks and keys; `selected()` tells which cell is chosen.
+   * `select(layer, head)` is called for clicks and keys; `selected()` tells which cell is chosen; `empty` is said where there is nothing.
    */
-  constructor(host, { label, build, select, selected }) {
-    Object.assign(this, { host, label, build, select, selected, pointed: null });
+  constructor(host, { label, build, select, selected, empty }) {
+    Object.assign(this, { host, label, build, select, selected, empty });
     this.canvas = element("canvas", { tabIndex: 0, role: "application", "aria-roledescription": "heat map", "aria-label": label });
     host.append(this.canvas);
     this.draw = this.draw.bind(this);
@@ -31,7 +31,7 @@ class HeatMap {
     this.canvas.style.height = `${this.height}px`;
     this.context = prepare(this.canvas, width, this.height);
     if (!this.map) {
-      hatch(this.context, 0, 0, width, this.height);
+      this.nothing(width);
       return;
     }
     for (let layer = 0; layer < this.map.layers; layer += 1) {
@@ -43,6 +43,20 @@ class HeatMap {
     this.drawColorBar();
     this.drawSelected();
     this.canvas.setAttribute("aria-label", `${this.label}. ${this.map.describe ?? ""} Arrow keys choose a head.`);
+  }
+
+  nothing(width) {
+    const { context, height } = this;
+    const text = this.empty ?? "no head has values";
+    hatch(context, 0, 0, width, height);
+    context.textAlign = "center";
+    context.textBaseline = "middle";
+    const wide = context.measureText(text).width + 24;
+    context.fillStyle = theme.card;
+    context.fillRect((width - wide) / 2, height / 2 - 15, wide, 30);
+    context.fillStyle = theme.soft;
+    context.fillText(text, width / 2, height / 2);
+    this.canvas.setAttribute("aria-label", `${this.label}: ${text}`);
   }
 
   /** Where the cells lie: squares as far as the space allows. */
