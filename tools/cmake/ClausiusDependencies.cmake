@@ -14,6 +14,7 @@ find_package(ZLIB REQUIRED)
 set(HDF5_PREFER_PARALLEL OFF)
 find_package(HDF5 REQUIRED COMPONENTS C)
 pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
+pkg_check_modules(HTTPLIB REQUIRED IMPORTED_TARGET cpp-httplib)
 pkg_check_modules(XSMM REQUIRED libxsmm libxsmmnoblas)
 find_path(RANDOM123_INCLUDE_DIR Random123/philox.h REQUIRED)
 
@@ -21,7 +22,7 @@ add_library(clausius_dependencies INTERFACE)
 target_include_directories(clausius_dependencies SYSTEM INTERFACE ${RANDOM123_INCLUDE_DIR} ${HDF5_C_INCLUDE_DIRS})
 target_link_libraries(clausius_dependencies INTERFACE
   OpenMP::OpenMP_CXX Eigen3::Eigen DNNL::dnnl hwy::hwy yaml-cpp nlohmann_json::nlohmann_json CLI11::CLI11 fmt::fmt
-  PkgConfig::XXHASH ZLIB::ZLIB ${HDF5_C_LIBRARIES} ${pkgcfg_lib_XSMM_xsmm} ${pkgcfg_lib_XSMM_xsmmnoblas} Threads::Threads ${CMAKE_DL_LIBS})
+  PkgConfig::XXHASH PkgConfig::HTTPLIB ZLIB::ZLIB ${HDF5_C_LIBRARIES} ${pkgcfg_lib_XSMM_xsmm} ${pkgcfg_lib_XSMM_xsmmnoblas} Threads::Threads ${CMAKE_DL_LIBS})
 # Static archives: libxsmm's symbols, and the empty BLAS that stands in for one, stay inside the library.
 target_link_options(clausius_dependencies INTERFACE LINKER:--exclude-libs,libxsmm.a LINKER:--exclude-libs,libxsmmnoblas.a)
 # Three instruction sets are enough for one binary that runs anywhere and is fast where it can be.
