@@ -243,5 +243,41 @@ TEST(Sweeps, ThoseThatComeAlongAreValid) {
   }
 }
 
+// A recipe that stands for a row of a sweep's table trains what that row was made with.
+TEST(Sweeps, RecipesAreTheRowsTheyStandFor) {
+  const auto unnamed = [](Recipe recipe) {
+    recipe.name.clear();
+    recipe.seed = 0;
+    return to_yaml(recipe);
+  };
+  const auto expect_row = [&](const std::string& sweep, const std::string& cell,
+                              const std::string& recipe) {
+    const std::filesystem::path folder = test::source_dir() / "recipes";
+    for (const SweepCell& candidate : load_sweep(folder / (sweep + ".yaml")).cells) {
+      if (candidate.name == cell) {
+        EXPECT_EQ(unnamed(*candidate.recipe), unnamed(load_recipe(folder / (recipe + ".yaml"))));
+        return;
+      }
+    }
+    ADD_FAILURE() << sweep << " has no cell " << cell;
+  };
+  for (const auto& [row, recipe] :
+       std::vector<std::pair<std::string, std::string>>{{"SM+LN+G", "ln_gelu"},
+                                                        {"SM+G", "gelu"},
+                                                        {"SM+R", "relu"},
+                                                        {"SM", "sm"},
+                                                        {"SM+ScFuFFN", "scfuffn"},
+                                                        {"SM-t-+ScFuFFN", "temperature"},
+                                                        {"EReg-0.16", "ereg"},
+                                                        {"EReg-0.02", "ereg_weak"}}) {
+    expect_row("entropy_guided_sweep", row + "_seed=0", "entropy_guided_" + recipe);
+  }
+  expect_row("entropy_guided_text_sweep", "SM+ScFuFFN", "entropy_guided_text_scfuffn");
+  expect_row("entropy_guided_text_sweep", "EReg-0.16", "entropy_guided_text");
+  expect_row("stability_sweep", "post-LN_plain_lr=1.0e-2_seed=0", "plain_induction");
+  expect_row("stability_sweep", "post-LN_sigma_lr=1.0e-2_seed=0", "sigma_reparam_induction");
+  expect_row("stability_knobs_sweep", "post-LN_lr=1.0e-2_none_seed=0", "plain_induction");
+}
+
 }  // namespace
 }  // namespace clausius
