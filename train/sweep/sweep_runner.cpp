@@ -316,7 +316,7 @@ ExitCode SweepRunner::run() {
       "sweep {}: {} cells, {} to run, {} at a time{}; {}", plan_.config.name, results_.size(),
       waiting.size(), options_.jobs,
       threads_ > 0 ? fmt::format(" with {} thread{} each", threads_, threads_ == 1 ? "" : "s") : "",
-      files_.directory.string()));
+      fs::proximate(files_.directory).string()));
   auto next = waiting.begin();
   while (!running_.empty() || (next != waiting.end() && !stopping_)) {
     const bool may_start = !stopping_ && !(failed_ && plan_.config.on_failure == OnFailure::kStop);
