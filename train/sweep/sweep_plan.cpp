@@ -297,8 +297,8 @@ void add_cells(SweepPlan& plan, const std::vector<std::string>& overrides) {
   std::set<std::string> names;
   std::map<std::string, std::string> recipes;
   std::set<std::string> warnings;
-  for (std::vector<std::size_t>& places : cross(plan.axes, read_exclusions(plan))) {
-    SweepCell cell{.name = cell_name(plan, places), .places = std::move(places)};
+  for (const std::vector<std::size_t>& places : cross(plan.axes, read_exclusions(plan))) {
+    SweepCell cell{.name = cell_name(plan, places), .places = places};
     if (!names.insert(cell.name).second) {
       cell.name += "_" + std::to_string(plan.cells.size());
       names.insert(cell.name);
