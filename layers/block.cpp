@@ -14,7 +14,8 @@ Block::Block(const BlockParts& parts, const LayerShape& shape, const InitStream&
       mixer_path_(init.path_of("mixer.branch_dropout")),
       feed_forward_path_(init.path_of("feed_forward.branch_dropout")),
       mixer_(parts.mixer.make(shape, init.child("mixer"))),
-      feed_forward_(parts.feed_forward.make(shape, init.child("feed_forward"))),
+      feed_forward_(parts.feed_forward.make(
+          shape, init.child("feed_forward").for_part(LinearPart::kFeedForward))),
       mixer_norm_(parts.norm.make(shape, init.child("mixer_norm"))) {
   CLS_CHECK(residual_ || !feed_forward_->scale().present(), ConfigError, init.path(),
             ": feed_forward.scale multiplies the residual, and there is none");

@@ -27,6 +27,7 @@ struct MixerTraits {
   bool limited = false;        // knows no position at or above the model's context_length
   bool has_temperature = false;
   bool clips_qk = false;  // its q and k are plain projections, and may be scaled after an update
+  bool has_gate = false;  // a matrix of part `gate`
 };
 
 /// What QK-clip scales in one layer.

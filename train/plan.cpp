@@ -129,11 +129,12 @@ MemoryPlan plan_memory(const Recipe& recipe,
   context.parameter_shares = shares;
   const std::unique_ptr<Model> model = recipe.model.make(context);
   ParameterStore& store = model->parameters();
+  memory.reparam = model->reparam() != nullptr ? model->reparam()->bytes() : 0;
   if (store.compute_copy().defined()) {
     // Half as wide as the master; both were rounded up alike.
-    memory.compute_copy = (account.used() - start) / 3;
+    memory.compute_copy = (account.used() - start - memory.reparam) / 3;
   }
-  memory.parameters = account.used() - start - memory.compute_copy;
+  memory.parameters = account.used() - start - memory.compute_copy - memory.reparam;
   std::int64_t before = account.used();
   store.allocate_gradients();
   memory.gradients = account.used() - before;
@@ -211,8 +212,8 @@ std::int64_t available_bytes(const TrainingPlan& plan, const MachineProfile* pro
 }  // namespace
 
 std::int64_t MemoryPlan::step_bytes() const {
-  return parameters + compute_copy + gradients + optimizer + activations + working + workspace +
-         (on_device ? 0 : batches);
+  return parameters + compute_copy + reparam + gradients + optimizer + activations + working +
+         workspace + (on_device ? 0 : batches);
 }
 
 const MemoryPlan& TrainingPlan::chosen() const {

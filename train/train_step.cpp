@@ -82,6 +82,10 @@ StepOutcome TrainStep::run(const LoadedStep& data,
     seeds_.select(0, 1 + static_cast<int>(i)).fill(factors[i]);
     shares_.select(0, static_cast<int>(i)).fill(factors[i] * weight);
   }
+  if (Reparam* reparam = model_.reparam()) {
+    const DeviceRange range(parameters.device(), "reparam");
+    reparam->begin_step(step);
+  }
   program_.run(data.micro_batches, [&](const std::vector<Batch>& micro_batches) {
     compute(micro_batches, step, numbers, entropy);
   });
@@ -167,11 +171,28 @@ void TrainStep::compute(const std::vector<Batch>& micro_batches,
     reducer_.start(nullptr);
   }
   reducer_.finish();
+  if (Reparam* reparam = model_.reparam()) {
+    reparam->finish_gradients(sum_over_ranks());
+  }
   for (std::int64_t i = 0; i < std::ssize(parameters.owned()); ++i) {
     const FlatRange& owned = parameters.owned()[static_cast<std::size_t>(i)];
     numbers.select(0, batches * terms_ + i)
         .copy_from(ops::sum_of_squares(parameters.gradients().slice(0, owned.begin, owned.end)));
   }
+}
+
+// Where ranks share the gradients; by way of the host: a few numbers, and no step of several ranks is recorded.
+SumOverRanks TrainStep::sum_over_ranks() {
+  if (!reducer_.shared()) {
+    return {};
+  }
+  return [this](Tensor& values) {
+    Tensor host = values.to(kCpu);
+    communicator_.all_reduce(host, ReduceOp::kSum, "reparam");
+    if (host.raw() != values.raw()) {
+      values.copy_from(host);
+    }
+  };
 }
 
 void TrainStep::forward_backward(const Batch& batch,

@@ -91,6 +91,7 @@ class TrainStep {
                         bool last,
                         const Tensor& losses,
                         EntropyTotals& entropy);
+  [[nodiscard]] SumOverRanks sum_over_ranks();
   /// What each regularizer's sum over the global batch is multiplied by. Collective.
   [[nodiscard]] std::vector<double> regularizer_factors(const LoadedStep& data, std::int64_t step);
   /// Losses of the step from the numbers of this rank. Collective.

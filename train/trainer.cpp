@@ -62,10 +62,13 @@ ExitCode Trainer::run() {
     }
     if (p.plan.check_every > 0 && done % p.plan.check_every == 0) {
       const Tensor master = p.model->parameters().master().to(kCpu);
-      check_in_sync(
-          communicator_,
-          xxh3_64(std::span(master.raw(), master.bytes())) ^ static_cast<std::uint64_t>(done),
-          "parameters");
+      std::uint64_t hash =
+          xxh3_64(std::span(master.raw(), master.bytes())) ^ static_cast<std::uint64_t>(done);
+      for (const StateTensor& state : p.model->parameters().states()) {
+        const Tensor value = state.value.to(kCpu).contiguous();
+        hash = hash * 31 + xxh3_64(std::span(value.raw(), value.bytes()));
+      }
+      check_in_sync(communicator_, hash, "parameters and states");
     }
     const StopRequest stop = signals.agree(communicator_);
     const bool ends = done == end || !keep_going || stop != StopRequest::kNone;

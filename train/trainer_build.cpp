@@ -76,6 +76,7 @@ void Trainer::build_model() {
   const bool shared = recipe_.parallel.zero == 1 && communicator_.size() > 1;
   const int shares = shared ? communicator_.size() : 1;
   context.parameter_shares = shares;
+  context.restored = p.checkpoint.has_value();
   p.model = recipe_.model.make(context);
   ParameterStore& parameters = p.model->parameters();
   parameters.allocate_gradients();
@@ -171,6 +172,7 @@ void Trainer::resume() {
     }
     p.checkpoint.reset();
   }
+  broadcast_states(p.model->parameters(), communicator_);
   p.loader = std::make_unique<Loader>(p.data->train(),
                                       LoaderPlan{.batch_samples = p.plan.batch_samples,
                                                  .micro_batch = p.plan.micro_batch,

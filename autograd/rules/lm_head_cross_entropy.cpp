@@ -23,12 +23,14 @@ LmHeadCrossEntropy lm_head_cross_entropy(const Variable& x,
                                          const Variable& weight_VM,
                                          const Tensor& targets,
                                          const Tensor& token_weights,
+                                         const Tensor& alpha,
                                          const Tensor& z_weight) {
   ops::LmHeadLoss loss =
       ops::lm_head_cross_entropy(x.value(), weight_VM.value(), targets, token_weights,
                                  {.dx = x.tracked(),
                                   .dweight = weight_VM.tracked(),
                                   .chunk_bytes = ops::lm_head_chunk_bytes(x.value().device().kind),
+                                  .alpha = alpha,
                                   .z_weight = z_weight});
   const auto backward = [dx = loss.dx, dweight = loss.dweight_VM](Backward& b) {
     give_scaled(b, 0, dx);

@@ -17,14 +17,16 @@ struct LmHeadCrossEntropy {
       lse_sums;  // [3], f64: z_sum = sum of token_weight * lse^2; the sum of lse; the largest lse
 };
 
-/// x (.., M), weight [V, M], targets (..) i32 with -100 ignored, token_weights (..) f32 or undefined, z_weight [] f64 or undefined
-/// -> losses. Gradients are made in the forward pass, and only if x or weight is tracked; the backward pass scales them. They are
-/// those of `optimized`: z_loss adds no pass, and so its weight, relative to that of the loss, must be known now.
+/// x (.., M), weight [V, M], targets (..) i32 with -100 ignored, token_weights (..) f32 or undefined -> losses.
+/// `alpha`, one element where the weight is, multiplies the logits; the weight then gets the gradient of alpha weight, as in linear.
+/// Gradients are made in the forward pass, and only if x or weight is tracked; the backward pass scales them. They are those of
+/// `optimized`: z_loss adds no pass, and so its weight relative to that of the loss, `z_weight` [] f64, must be known now.
 /// See ops::lm_head_cross_entropy. Compute-bound.
 [[nodiscard]] LmHeadCrossEntropy lm_head_cross_entropy(const Variable& x,
                                                        const Variable& weight_VM,
                                                        const Tensor& targets,
                                                        const Tensor& token_weights = {},
+                                                       const Tensor& alpha = {},
                                                        const Tensor& z_weight = {});
 
 }  // namespace clausius

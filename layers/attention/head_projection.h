@@ -55,6 +55,7 @@ class HeadProjection {
 
   HeadCounts heads_;
   Parameter* weight_;
+  const RowScales* scales_;
   std::vector<Parameter*> biases_;  // q, k, v; nullptr where there is none; empty without any
 };
 

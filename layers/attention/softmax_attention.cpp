@@ -54,7 +54,8 @@ struct SoftmaxAttentionConfig {
             .rope_dim = head_dim.value_or(shape.head_dim),
             .limited = std::holds_alternative<TemperaturePerHeadPosition>(temperature),
             .has_temperature = !std::holds_alternative<NoKind>(temperature),
-            .clips_qk = qk_clip.has_value()};
+            .clips_qk = qk_clip.has_value(),
+            .has_gate = !std::holds_alternative<NoKind>(output_gate)};
   }
 
   std::optional<std::int64_t> num_heads;
@@ -166,12 +167,15 @@ class SoftmaxAttention final : public SequenceMixer {
         sink_(config.sink, heads_.query, init),
         temperature_(config.temperature, heads_.query, init),
         norm_(config.output_norm, heads_.query * heads_.dim, init),
-        gate_(config.output_gate, heads_.query * heads_.dim, heads_.dim, init),
+        gate_(config.output_gate,
+              heads_.query * heads_.dim,
+              heads_.dim,
+              init.for_part(LinearPart::kGate)),
         out_(heads_.query * heads_.dim,
              shape.model_dim,
              {.bias = has_bias(config.bias.value_or(BiasOf(shape.bias)), Projection::kOut),
               .residual_output = true},
-             init.child("out")) {}
+             init.child("out").for_part(LinearPart::kOut)) {}
 
   Variable forward(const Variable& x_BTM,
                    const SequenceContext& context,

@@ -29,6 +29,7 @@ Tensor positions_from(std::int64_t first, std::int64_t batch, std::int64_t count
 
 DecoderLm::DecoderLm(const DecoderLmConfig& config, const ModelContext& context)
     : store_(context.compute, context.master, context.device),
+      reparam_(config.linear.reparam.make(store_, context.seed)),
       vocab_size_(config.vocab_size.value_or(context.vocab_size)),
       context_length_(config.context_length.value_or(context.context_length)),
       dropout_(config.dropout) {
@@ -36,13 +37,16 @@ DecoderLm::DecoderLm(const DecoderLmConfig& config, const ModelContext& context)
   embedding_scale_ = by_width ? std::sqrt(static_cast<double>(config.model_dim))
                               : std::get<double>(config.embedding_scale);
   const std::unique_ptr<Initializer> initializer = config.init.make();
-  const InitStream init(store_, *initializer, context.seed, config.layer_shape(0, context));
+  const InitStream init =
+      InitStream(store_, *initializer, context.seed, config.layer_shape(0, context))
+          .with_reparam(*reparam_);
   embedding_ =
       &init.child("embedding").weight("weight", Role::kEmbedding, {vocab_size_, config.model_dim});
   build_layers(config, context, init);
   build_ends(config, context, init);
   build_regularizers(context, init);
   store_.allocate(context.parameter_shares);
+  reparam_->start(context.restored);
 }
 
 void DecoderLm::build_layers(const DecoderLmConfig& config,
@@ -102,7 +106,9 @@ void DecoderLm::build_ends(const DecoderLmConfig& config,
     head_ = embedding_;
     store_.add_alias("head.weight", *embedding_);
   } else {
-    head_ = &init.child("head").weight("weight", Role::kHead, {vocab_size_, config.model_dim});
+    const InitStream of_head = init.child("head").for_part(LinearPart::kHead);
+    head_ = &of_head.weight("weight", Role::kHead, {vocab_size_, config.model_dim});
+    head_scales_ = &of_head.reparametrize(*head_);
   }
 }
 
@@ -207,7 +213,8 @@ ForwardLoss DecoderLm::forward_loss(const Batch& given, const ForwardOptions& op
     observed.telemetry = &telemetry;
   }
   const LmHeadCrossEntropy loss =
-      lm_head_cross_entropy(hidden(batch, observed), head_->variable(), batch.targets_BT, {},
+      lm_head_cross_entropy(hidden(batch, observed), head_->variable(), batch.targets_BT,
+                            /*token_weights=*/{}, head_alpha(),
                             regularized ? head_share(options.regularizer_shares) : Tensor());
   ForwardLoss result{.loss_sum = loss.loss_sum,
                      .optimized = loss.optimized,
@@ -279,8 +286,12 @@ std::optional<std::int64_t> DecoderLm::longest_sequence() const {
   return tables ? std::optional(context_length_) : std::nullopt;
 }
 
+Tensor DecoderLm::head_alpha() const {
+  return head_scales_ == nullptr || head_scales_->empty() ? Tensor() : head_scales_->front().alpha;
+}
+
 Tensor DecoderLm::head_logits(const Tensor& x) {
-  return ops::linear(x, head_->value()).to(store_.master().dtype());
+  return ops::linear(x, head_->value(), {}, head_alpha()).to(store_.master().dtype());
 }
 
 Tensor DecoderLm::logits(const Tensor& tokens_BT) {

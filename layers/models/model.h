@@ -15,6 +15,7 @@
 #include "layers/context.h"
 #include "layers/mixer.h"
 #include "layers/regularizers/regularizer.h"
+#include "layers/reparam/reparam.h"
 
 // Legend: B batch, T tokens, N targets, V vocabulary.
 namespace clausius {
@@ -72,6 +73,8 @@ class Model {
   [[nodiscard]] virtual std::vector<std::int64_t> heads_per_layer() const = 0;
   /// What is clipped in each layer after an update; empty: nothing in any.
   [[nodiscard]] virtual std::vector<std::optional<QkClipTarget>> qk_clips() const { return {}; }
+  /// What changes its weights, nullptr where nothing does. Its begin_evaluation() is due whenever parameters have changed.
+  [[nodiscard]] virtual Reparam* reparam() { return nullptr; }
   [[nodiscard]] virtual ForwardCost cost(std::int64_t context_length) const = 0;
 };
 
@@ -117,6 +120,8 @@ struct ModelContext {
   /// Ranks that share the flat parameter buffers evenly (ZeRO-1).
   std::int64_t parameter_shares = 1;
   std::vector<Choice<Regularizer>> regularizers{};
+  /// Parameters and states will be read from a checkpoint: what it costs to find their start is spared.
+  bool restored = false;
 };
 
 /// What a recipe can be checked against before a model is made. Configs say it: `ModelFacts facts(const ModelContext&) const`.

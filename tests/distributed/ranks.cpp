@@ -117,6 +117,7 @@ struct Trained {
   Tensor copy{};      // bf16
   Tensor moments;     // rank 0
   HeadTable clips{};  // of qk_clip
+  std::vector<Tensor> states{};
 };
 
 struct Training {
@@ -124,13 +125,16 @@ struct Training {
   std::optional<double> clip{};
   std::string mixer = "{kind: softmax}";
   Dtype compute = Dtype::kF32;
+  std::string reparam = "none";
 };
 
 // Six steps of the tiny model on the same rows, three a rank.
 Trained train(Communicator& communicator, Device device, const Training& how) {
   const bool shared = how.shared;
   const int shares = shared ? communicator.size() : 1;
-  const auto model = test::make_tiny_model(Dtype::kF32, device, shares, {}, how.mixer, how.compute);
+  const auto model =
+      test::make_tiny_model(Dtype::kF32, device, shares, {}, test::choice_of<Reparam>(how.reparam),
+                            how.mixer, how.compute);
   ParameterStore& parameters = model->parameters();
   const std::vector<FlatRange> buckets = make_buckets(parameters, 1024, shares);
   if (shared) {
@@ -157,6 +161,9 @@ Trained train(Communicator& communicator, Device device, const Training& how) {
   trained.copy =
       parameters.compute_copy().defined() ? parameters.compute_copy().to(kCpu) : Tensor();
   trained.clips = step.qk_clip().clips();
+  for (const StateTensor& state : parameters.states()) {
+    trained.states.push_back(state.value.to(kCpu).contiguous());
+  }
   const auto states = whole_state(*optimizer, parameters, communicator, reducer);
   trained.moments = states.empty() ? Tensor() : states[1].values.to(kCpu);
   return trained;
@@ -214,6 +221,32 @@ int check_qk_clip(Device device) {
     }
     const std::string hash = xxh3_128(std::span(whole.master.raw(), whole.master.bytes())).hex();
     EXPECT_EQ(communicator->broadcast_text(hash), hash);
+  }
+  return ::testing::Test::HasFailure() ? 1 : 0;
+}
+
+// Ranks agree on every bit of weights and vectors; sharing the gradients changes the order in which products are added and nothing else.
+int check_reparam(Device device) {
+  const auto communicator = communicator_on(device, {});
+  for (const char* kind : {"{kind: sigma, vector_init: random}", "weight_norm"}) {
+    const Trained whole = train(*communicator, device, {.clip = 0.5, .reparam = kind});
+    const Trained shares =
+        train(*communicator, device, {.shared = true, .clip = 0.5, .reparam = kind});
+    EXPECT_LT(whole.losses.back(), whole.losses.front());
+    for (const Trained* trained : {&whole, &shares}) {
+      std::vector<Tensor> all = trained->states;
+      all.push_back(trained->master);
+      for (const Tensor& value : all) {
+        const std::string hash = xxh3_128(std::span(value.raw(), value.bytes())).hex();
+        EXPECT_EQ(communicator->broadcast_text(hash), hash) << kind;
+      }
+    }
+    // An f32 rounding of a gradient or a norm moves an AdamW step by as much of itself, and what follows with it.
+    for (std::size_t i = 0; i < whole.losses.size(); ++i) {
+      const double limit = static_cast<double>(i + 1) * 0x1p-18;
+      EXPECT_NEAR(whole.losses[i], shares.losses[i], limit * whole.losses[i]) << kind;
+      EXPECT_NEAR(whole.update_norms[i], shares.update_norms[i], limit * whole.update_norms[i]);
+    }
   }
   return ::testing::Test::HasFailure() ? 1 : 0;
 }
@@ -363,6 +396,8 @@ int run(const std::string& mode) {
       {"gpu_collectives", [] { return check_collectives(kCuda); }},
       {"gpu_any_order", check_any_order},
       {"zero", [] { return check_zero(kCpu); }},
+      {"reparam", [] { return check_reparam(kCpu); }},
+      {"gpu_reparam", [] { return check_reparam(kCuda); }},
       {"gpu_zero", [] { return check_zero(kCuda); }},
       {"qk_clip", [] { return check_qk_clip(kCpu); }},
       {"gpu_qk_clip", [] { return check_qk_clip(kCuda); }},

@@ -62,6 +62,10 @@ TEST_P(GpuRanks, ClipTheSameBits) {
   expect_success(2, "gpu_qk_clip");
 }
 
+TEST_P(GpuRanks, ReparametrisedWeightsStayEqual) {
+  expect_success(2, "gpu_reparam");
+}
+
 INSTANTIATE_TEST_SUITE_P(Emulated, GpuRanks, ::testing::Values(Gpus::kEmulated));
 INSTANTIATE_TEST_SUITE_P(Cuda, GpuRanks, ::testing::Values(Gpus::kReal));
 

@@ -12,12 +12,14 @@ std::unique_ptr<DecoderLm> make_tiny_model(Dtype master,
                                            Device device,
                                            std::int64_t shares,
                                            const std::vector<Choice<Regularizer>>& regularizers,
+                                           const Choice<Reparam>& reparam,
                                            const std::string& mixer,
                                            Dtype compute) {
   DecoderLmConfig config;
   config.layers = 2;
   config.model_dim = 8;
   config.num_heads = 2;
+  config.linear.reparam = reparam;
   const PerLayer<LayerShape> per_layer{config.layers, config.layer_shape(0, {})};
   ReadLog log;
   read_config(parse_config(mixer, std::make_shared<const ConfigSource>()), config.mixer, log,

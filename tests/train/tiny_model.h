@@ -23,6 +23,7 @@ inline constexpr std::int64_t kTinyLength = 7;
     Device device = kCpu,
     std::int64_t shares = 1,
     const std::vector<Choice<Regularizer>>& regularizers = {},
+    const Choice<Reparam>& reparam = Choice<Reparam>("none"),
     const std::string& mixer = "{kind: softmax}",
     Dtype compute = Dtype::kF32);
 

@@ -13,6 +13,7 @@
 #include "core/ops/axpby/axpby.h"
 #include "core/ops/lm_head_cross_entropy/lm_head_cross_entropy_reference.h"
 #include "core/ops/matmul/as_matrix.h"
+#include "core/ops/matmul/matmul.h"
 
 namespace clausius::ops {
 namespace {
@@ -126,6 +127,7 @@ LmHeadLoss lm_head_cross_entropy(const Tensor& x,
                                  const LmHeadOptions& options) {
   const Dtype wide = x.dtype() == Dtype::kBf16 ? Dtype::kF32 : x.dtype();
   check_operands(x, weight_VM, targets, token_weights, options.z_weight, wide);
+  detail::check_factor("lm_head_cross_entropy", options.alpha, x.dtype(), x.device());
   const Tensor x_NM = as_matrix(x);
   const std::int64_t tokens = x_NM.size(0);
   const Tensor targets_N = checked_targets(targets, weight_VM.size(0), x.device());

@@ -224,6 +224,7 @@ class ChunkedHead {
   ChunkedHead(const Tensor& x_NM, const Tensor& weight_VM, const LmHeadOptions& options)
       : x_NM_(x_NM),
         weight_VM_(weight_VM),
+        alpha_(options.alpha),
         chunk_(lm_head_device_chunk(x_NM.size(0), weight_VM.size(0), options.chunk_bytes)),
         logits_(
             std::make_shared<Storage>(static_cast<std::size_t>(chunk_.bytes()), x_NM.device())) {}
@@ -236,18 +237,19 @@ class ChunkedHead {
       const std::int64_t end = std::min(tokens, begin + chunk_.rows);
       const Tensor x = x_NM_.slice(0, begin, end);
       Tensor logits = matrix(end - begin, Dtype::kF32);
-      cuda::gemm(x, weight_VM_.transpose(0, 1), logits);
+      const GemmOptions scaled{.alpha = 1.0, .accumulate = false, .bias_N = {}, .factor = alpha_};
+      cuda::gemm(x, weight_VM_.transpose(0, 1), logits, scaled);
       rows.first = begin;
       rows.logits = logits.data<float>();
       softmax(rows, end - begin, dx_NM || dweight_VM);
       const Tensor dlogits = matrix(end - begin, x.dtype());
       if (dx_NM) {
         Tensor dx = dx_NM.slice(0, begin, end);
-        cuda::gemm(dlogits, weight_VM_, dx);
+        cuda::gemm(dlogits, weight_VM_, dx, scaled);
       }
       if (dweight_VM) {
         cuda::gemm(dlogits.transpose(0, 1), x, dweight_VM,
-                   {.alpha = 1.0, .accumulate = begin > 0, .bias_N = {}});
+                   {.alpha = 1.0, .accumulate = begin > 0, .bias_N = {}, .factor = {}});
       }
     }
   }
@@ -271,6 +273,7 @@ class ChunkedHead {
 
   Tensor x_NM_;
   Tensor weight_VM_;
+  Tensor alpha_;
   LmHeadChunk chunk_;
   std::shared_ptr<Storage> logits_;
 };

@@ -14,8 +14,9 @@ struct LmHeadOptions {
   bool dx = false;  // make the gradient of x
   bool dweight = false;
   std::int64_t chunk_bytes = kLmHeadChunkBytes;  // of f32 logits held at a time
+  Tensor alpha = {};                             // multiplies the logits, see ops::linear
   /// [], f64, where x is: the gradients are those of loss_sum + z_weight z_sum. Undefined: 0.
-  Tensor z_weight{};
+  Tensor z_weight = {};
 };
 
 /// chunk_bytes that suits a device. On the CPU a chunk of logits is to stay near the caches; on a CUDA device every chunk also
@@ -56,14 +57,14 @@ struct LmHeadChunk {
                                                std::int64_t vocabulary,
                                                std::int64_t chunk_bytes);
 
-/// loss_sum = sum over tokens of token_weight * token_loss; token_loss = lse - logit[target], logits = x weight^T; z_sum = sum over
-/// tokens of token_weight * lse^2.
+/// loss_sum = sum over tokens of token_weight * token_loss; token_loss = lse - logit[target], logits = alpha x weight^T; z_sum = sum
+/// over tokens of token_weight * lse^2.
 /// Shapes:  x (.., M), weight [V, M], targets (..) i32, token_weights (..) or undefined (all 1)
 ///          -> token_loss and lse [N], N the number of tokens; dx like x; dweight [V, M]
 /// Value:   token_loss, lse and dweight are f32 (f64 for f64 x), 0 for ignored tokens; loss_sum adds in f64.
 ///          bf16: logits are f32 products; their gradient is rounded to bf16 for the two gradient products.
 ///          A logit's gradient is token_weight (p (1 + 2 z_weight lse) - one_hot(target)): z_loss costs no pass of its own.
-///          Gradients are made while a chunk's logits are hot, so the backward pass only scales them.
+///          dweight is that of alpha weight, as of linear. Gradients are made while a chunk's logits are hot, so the backward pass only scales them.
 ///          Equals matmul, log-sum-exp and nll in turn.
 /// Errors:  ShapeError, DtypeError; DataError naming position and value of a target outside [0, V) that is not -100, where
 ///          the targets are on the host. On a device a check would have to wait for it: such a target makes its loss and its

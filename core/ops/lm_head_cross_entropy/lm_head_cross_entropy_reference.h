@@ -50,6 +50,7 @@ void lm_head_cross_entropy_reference(const Tensor& x_NM,
                                      Tensor& dx_NM,
                                      Tensor& dweight_VM,
                                      const LmHeadOptions& options) {
+  const double alpha = options.alpha ? static_cast<double>(*options.alpha.data<T>()) : 1.0;
   const std::int64_t width = x_NM.size(1);
   const std::int64_t vocabulary = weight_VM.size(0);
   const View<const T, 2> x(x_NM);
@@ -76,7 +77,7 @@ void lm_head_cross_entropy_reference(const Tensor& x_NM,
       for (std::int64_t m = 0; m < width; ++m) {
         logit += static_cast<double>(x(n, m)) * static_cast<double>(weight(v, m));
       }
-      logits[static_cast<std::size_t>(v)] = logit;
+      logits[static_cast<std::size_t>(v)] = alpha * logit;
     }
     const double log_sum = log_sum_exp_reference(logits);
     const double loss = log_sum - logits[static_cast<std::size_t>(targets(n))];
@@ -93,7 +94,7 @@ void lm_head_cross_entropy_reference(const Tensor& x_NM,
       const double probability = std::exp(logits[static_cast<std::size_t>(v)] - log_sum);
       const double dlogit = scale * (slope * probability - (v == targets(n) ? 1.0 : 0.0));
       for (std::int64_t m = 0; m < width; ++m) {
-        dx(n, m) += dlogit * static_cast<double>(weight(v, m));
+        dx(n, m) += alpha * dlogit * static_cast<double>(weight(v, m));
         dweight(v, m) += dlogit * static_cast<double>(x(n, m));
       }
     }
