@@ -62,12 +62,22 @@ std::vector<UpdateRange> update_ranges(ParameterStore& parameters,
       continue;
     }
     const bool decays = is_matmul_operand(parameter.role()) && parameter.role() != Role::kPosition;
+    const double decay = group->weight_decay.value_or(decays ? weight_decay : 0.0);
     // The zero padding between parameters belongs to the range before it: it stays zero under every optimizer.
     const bool last = p + 1 == parameters.parameters().size();
-    append(ranges, {.begin = parameter.offset(),
-                    .end = last ? parameters.size() : parameters.parameters()[p + 1].offset(),
-                    .lr_scale = group->lr_scale,
-                    .weight_decay = group->weight_decay.value_or(decays ? weight_decay : 0.0)});
+    std::int64_t begin = parameter.offset();
+    const auto until = [&](std::int64_t end, double factor) {
+      if (begin < end) {
+        append(ranges,
+               {.begin = begin, .end = end, .lr_scale = group->lr_scale, .weight_decay = factor});
+        begin = end;
+      }
+    };
+    for (const FlatRange& undecayed : parameter.undecayed()) {
+      until(parameter.offset() + undecayed.begin, decay);
+      until(parameter.offset() + undecayed.end, group->weight_decay.value_or(0.0));
+    }
+    until(last ? parameters.size() : parameters.parameters()[p + 1].offset(), decay);
   }
   for (std::size_t g = 0; g < groups.size(); ++g) {
     CLS_CHECK(matches[g] > 0, ConfigError, "optimizer.groups.", g,

@@ -81,10 +81,17 @@ void MetricsLog::on_step(const StepReport& report) {
     }
     line.set("aux_losses", losses);
   }
+  if (report.lse_mean) {
+    line.set("lse_mean", *report.lse_mean);
+    line.set("lse_max", *report.lse_max);
+  }
   line.set("entropy_mean", to_json(head_table(report.entropy, &HeadEntropy::entropy_nats)));
   line.set("entropy_normalized",
            to_json(head_table(report.entropy, &HeadEntropy::entropy_normalized)));
   line.set("max_logit", to_json(head_table(report.entropy, &HeadEntropy::max_logit)));
+  if (!report.qk_clips.empty()) {
+    line.set("qk_clips", to_json(report.qk_clips));
+  }
   if (!report.bands.empty()) {
     Json bands;
     for (const double share : report.bands) {

@@ -62,10 +62,13 @@ ExitCode Trainer::run() {
     }
     if (p.plan.check_every > 0 && done % p.plan.check_every == 0) {
       const Tensor master = p.model->parameters().master().to(kCpu);
-      check_in_sync(
-          communicator_,
-          xxh3_64(std::span(master.raw(), master.bytes())) ^ static_cast<std::uint64_t>(done),
-          "parameters");
+      std::uint64_t hash =
+          xxh3_64(std::span(master.raw(), master.bytes())) ^ static_cast<std::uint64_t>(done);
+      for (const StateTensor& state : p.model->parameters().states()) {
+        const Tensor value = state.value.to(kCpu).contiguous();
+        hash = hash * 31 + xxh3_64(std::span(value.raw(), value.bytes()));
+      }
+      check_in_sync(communicator_, hash, "parameters and states");
     }
     const StopRequest stop = signals.agree(communicator_);
     const bool ends = done == end || !keep_going || stop != StopRequest::kNone;
@@ -128,6 +131,8 @@ void Trainer::step(const LoadedStep& data) {
                     .loss = outcome.loss,
                     .lr = lr};
   report.aux_losses = outcome.aux_losses;
+  report.lse_mean = outcome.lse_mean;
+  report.lse_max = outcome.lse_max;
   report.grad_norm = outcome.grad_norm;
   report.update_norm = outcome.update_norm;
   report.sampled = number == 1 || number == p.plan.steps || number % p.plan.monitor_every == 0;
@@ -167,6 +172,9 @@ void Trainer::judge(StepReport& report) {
   if (report.sampled) {
     p.entropy->reduce(communicator_);
     report.entropy = p.entropy->report();
+    if (p.step->qk_clip().active()) {
+      report.qk_clips = p.step->qk_clip().clips();
+    }
     verdict = p.health->judge(report);
     report.bands = verdict.bands;
     report.alarms = verdict.active;
@@ -235,6 +243,9 @@ void Trainer::save_checkpoint() {
     checkpoint.score = by_bits ? p.last_evaluation->val_bits_per_byte : p.last_evaluation->val_loss;
   }
   checkpoint.texts["health"] = p.health->state();
+  if (p.step->qk_clip().active()) {
+    checkpoint.texts["qk_clips"] = p.step->qk_clip().state();
+  }
   if (p.best_evaluation) {
     checkpoint.values["best_evaluation"] = *p.best_evaluation;
     checkpoint.values["evaluations_without_gain"] = p.evaluations_without_gain;

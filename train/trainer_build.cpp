@@ -76,6 +76,7 @@ void Trainer::build_model() {
   const bool shared = recipe_.parallel.zero == 1 && communicator_.size() > 1;
   const int shares = shared ? communicator_.size() : 1;
   context.parameter_shares = shares;
+  context.restored = p.checkpoint.has_value();
   p.model = recipe_.model.make(context);
   ParameterStore& parameters = p.model->parameters();
   parameters.allocate_gradients();
@@ -159,6 +160,10 @@ void Trainer::resume() {
         health != p.checkpoint->texts.end()) {
       p.health->restore(health->second);
     }
+    if (const auto clips = p.checkpoint->texts.find("qk_clips");
+        clips != p.checkpoint->texts.end() && p.step->qk_clip().active()) {
+      p.step->qk_clip().restore(clips->second);
+    }
     if (const auto best = p.checkpoint->values.find("best_evaluation");
         best != p.checkpoint->values.end()) {
       p.best_evaluation = std::get<double>(best->second);
@@ -167,6 +172,7 @@ void Trainer::resume() {
     }
     p.checkpoint.reset();
   }
+  broadcast_states(p.model->parameters(), communicator_);
   p.loader = std::make_unique<Loader>(p.data->train(),
                                       LoaderPlan{.batch_samples = p.plan.batch_samples,
                                                  .micro_batch = p.plan.micro_batch,
@@ -231,6 +237,9 @@ void Trainer::describe() const {
       p.plan.batch_samples, p.plan.tokens_per_sample, p.plan.micro_batch, communicator_.size(),
       communicator_.size() == 1 ? "" : "s", p.plan.threads, p.plan.threads == 1 ? "" : "s",
       p.reducer->buckets().size(), communicator_.description()));
+  if (const std::string clipped = p.step->qk_clip().description(); !clipped.empty()) {
+    log_.line(clipped);
+  }
 }
 
 }  // namespace clausius

@@ -109,6 +109,22 @@ TEST(Temperature, RaisesEntropy) {
   for (std::int64_t i = 0; i < before.numel(); ++i) {
     EXPECT_NEAR(before.data<double>()[i], std::log(static_cast<double>(i % 5 + 1)), 1e-12);
   }
+  // The mean of a head is then ln(T!) / T: what the regularizer calls the causal maximum.
+  double sum = 0;
+  for (std::int64_t i = 0; i < 5; ++i) {
+    sum += before.data<double>()[i];
+  }
+  EXPECT_NEAR(sum / 5, std::lgamma(6.0) / 5, 1e-12);
+}
+
+// Scores without ties: one key takes all.
+TEST(Temperature, NearZeroLeavesNoEntropy) {
+  MixerBench bench(kPerHead);
+  bench.set_all("log_temperature", std::log(1e-9));
+  const Tensor entropy = entropy_of(bench).clone();
+  for (const double value : entropy.span<double>()) {
+    EXPECT_EQ(value, 0.0);
+  }
 }
 
 std::string message_of(MixerBench& bench, std::int64_t length) {
