@@ -120,26 +120,27 @@ class Loader {
   std::vector<path> open_;
 };
 
-struct Override {
+std::vector<std::string> split_key(std::string_view key, const std::string& where) {
   std::vector<std::string> steps;
-  ConfigNode value;
-};
+  std::size_t begin = 0;
+  while (begin <= key.size()) {
+    const std::size_t dot = std::min(key.find('.', begin), key.size());
+    CLS_CHECK(dot > begin, ConfigError, where, ": the key has an empty part");
+    steps.emplace_back(key.substr(begin, dot - begin));
+    begin = dot + 1;
+  }
+  CLS_CHECK(steps[0] != "extends", ConfigError, where, ": only a file can extend another");
+  return steps;
+}
 
-Override parse_override(const std::string& text) {
+ConfigOverride parse_override(const std::string& text) {
   const std::size_t equals = text.find('=');
   CLS_CHECK(equals != std::string::npos && equals > 0, ConfigError,
             "command line: expected key=value, found '", text, "'");
   const auto source = std::make_shared<const ConfigSource>(
       ConfigSource{"command line: " + text, std::filesystem::current_path().string(), false});
-  Override parsed;
-  std::istringstream key(text.substr(0, equals));
-  for (std::string step; std::getline(key, step, '.');) {
-    CLS_CHECK(!step.empty(), ConfigError, source->name, ": the key has an empty part");
-    parsed.steps.push_back(step);
-  }
-  CLS_CHECK(text[equals - 1] != '.', ConfigError, source->name, ": the key has an empty part");
-  CLS_CHECK(parsed.steps[0] != "extends", ConfigError, source->name,
-            ": only a file can extend another");
+  ConfigOverride parsed{.key = text.substr(0, equals), .value = {}};
+  static_cast<void>(split_key(parsed.key, source->name));
   CLS_CHECK(text.find_first_not_of(" \t\r\n", equals + 1) != std::string::npos, ConfigError,
             source->name, ": no value; write null for none");
   parsed.value = parse_yaml(std::string_view(text).substr(equals + 1), source);
@@ -147,18 +148,22 @@ Override parse_override(const std::string& text) {
 }
 
 // All overrides as one tree.
-ConfigNode override_tree(const std::vector<std::string>& overrides) {
-  std::vector<Override> parsed;
+ConfigNode override_tree(std::vector<ConfigOverride> overrides) {
+  struct Split {
+    std::vector<std::string> steps;
+    ConfigNode value;
+  };
+  std::vector<Split> parsed;
   parsed.reserve(overrides.size());
-  for (const std::string& text : overrides) {
-    parsed.push_back(parse_override(text));
+  for (ConfigOverride& item : overrides) {
+    std::vector<std::string> steps = split_key(item.key, to_string(item.value.location));
+    parsed.push_back({std::move(steps), std::move(item.value)});
   }
   // model.mixer=lucid comes before model.mixer.window=8, in whatever order they were given.
-  std::stable_sort(parsed.begin(), parsed.end(), [](const Override& a, const Override& b) {
-    return a.steps.size() < b.steps.size();
-  });
+  std::stable_sort(parsed.begin(), parsed.end(),
+                   [](const Split& a, const Split& b) { return a.steps.size() < b.steps.size(); });
   ConfigNode root = ConfigNode::map();
-  for (Override& item : parsed) {
+  for (Split& item : parsed) {
     const ConfigLocation location = item.value.location;
     ConfigNode* node = &root;
     for (const std::string& step : item.steps) {
@@ -181,16 +186,6 @@ ConfigNode override_tree(const std::vector<std::string>& overrides) {
   }
   set_paths(root);
   return root;
-}
-
-ConfigNode with_overrides(ConfigNode tree, const std::vector<std::string>& overrides) {
-  if (!overrides.empty()) {
-    const ConfigLocation location = tree.location;
-    tree = merge_configs(std::move(tree), override_tree(overrides));
-    tree.location = location;
-  }
-  set_paths(tree);
-  return tree;
 }
 
 }  // namespace
@@ -224,14 +219,33 @@ ConfigNode merge_configs(ConfigNode parent, ConfigNode child) {
 
 ConfigNode load_config(const std::filesystem::path& file,
                        const std::vector<std::string>& overrides) {
-  return with_overrides(Loader().load(file), overrides);
+  return override_config(Loader().load(file), parse_overrides(overrides));
 }
 
 ConfigNode parse_config(std::string_view text,
                         const std::shared_ptr<const ConfigSource>& source,
                         const std::vector<std::string>& overrides) {
-  return with_overrides(Loader().with_parents(parse_yaml(text, source), source->directory),
-                        overrides);
+  return override_config(Loader().with_parents(parse_yaml(text, source), source->directory),
+                         parse_overrides(overrides));
+}
+
+std::vector<ConfigOverride> parse_overrides(const std::vector<std::string>& texts) {
+  std::vector<ConfigOverride> parsed;
+  parsed.reserve(texts.size());
+  for (const std::string& text : texts) {
+    parsed.push_back(parse_override(text));
+  }
+  return parsed;
+}
+
+ConfigNode override_config(ConfigNode tree, std::vector<ConfigOverride> overrides) {
+  if (!overrides.empty()) {
+    const ConfigLocation location = tree.location;
+    tree = merge_configs(std::move(tree), override_tree(std::move(overrides)));
+    tree.location = location;
+  }
+  set_paths(tree);
+  return tree;
 }
 
 }  // namespace clausius

@@ -27,6 +27,20 @@ namespace clausius {
                                       const std::shared_ptr<const ConfigSource>& source,
                                       const std::vector<std::string>& overrides = {});
 
+/// A value for a dotted key: an override that was read already.
+struct ConfigOverride {
+  std::string key;
+  ConfigNode value;
+};
+
+/// Reads `key=value` texts of a command line. Errors: as load_config.
+[[nodiscard]] std::vector<ConfigOverride> parse_overrides(const std::vector<std::string>& texts);
+
+/// `tree` with the overrides laid over it, all together as one more child. List entries are named by number where a value's
+/// source is no file.
+/// Errors:  ConfigError for a key with an empty part, or one given twice.
+[[nodiscard]] ConfigNode override_config(ConfigNode tree, std::vector<ConfigOverride> overrides);
+
 /// `child` laid over `parent`.
 [[nodiscard]] ConfigNode merge_configs(ConfigNode parent, ConfigNode child);
 

@@ -11,15 +11,6 @@
 namespace clausius {
 namespace {
 
-Recipe read_recipe(const ConfigNode& root, const std::string& name) {
-  Recipe recipe;
-  recipe.name = name;
-  ReadLog log;
-  read_config(root, recipe, log);
-  recipe.warnings = std::move(log.warnings);
-  return recipe;
-}
-
 void check_batch(const ConfigCheck& check, const TrainConfig& train, const DataTraits& data) {
   const bool has_tokens = data.context_length > 0;
   check.that(!train.batch_tokens || has_tokens, "train.batch_tokens",
@@ -115,6 +106,15 @@ void Recipe::validate(const ConfigCheck& check) const {
   if (!rows.has_validation) {
     check_validation(check, *this);
   }
+}
+
+Recipe read_recipe(const ConfigNode& root, const std::string& name) {
+  Recipe recipe;
+  recipe.name = name;
+  ReadLog log;
+  read_config(root, recipe, log);
+  recipe.warnings = std::move(log.warnings);
+  return recipe;
 }
 
 Recipe load_recipe(const std::filesystem::path& file, const std::vector<std::string>& overrides) {

@@ -68,6 +68,9 @@ struct Recipe {
 [[nodiscard]] Recipe load_recipe(const std::filesystem::path& file,
                                  const std::vector<std::string>& overrides = {});
 
+/// The same for a tree whose parents and overrides are merged already; `name` is the recipe's unless the tree has one.
+[[nodiscard]] Recipe read_recipe(const ConfigNode& root, const std::string& name);
+
 /// The same for a recipe that is no file, such as the one in a checkpoint; `name` is what messages call it, and relative
 /// paths start from `directory`.
 [[nodiscard]] Recipe parse_recipe(std::string_view text,
@@ -89,7 +92,11 @@ struct Recipe {
 /// Errors:  ConfigError naming the nearest recipe where there is none.
 [[nodiscard]] std::filesystem::path find_recipe(const std::string& name_or_path);
 
+/// The same for a sweep (*_sweep.yaml).
+[[nodiscard]] std::filesystem::path find_sweep(const std::string& name_or_path);
+
 /// The recipes of a folder, in alphabetical order; sweeps (*_sweep.yaml) left out.
 [[nodiscard]] std::vector<std::filesystem::path> list_recipes(const std::filesystem::path& folder);
+[[nodiscard]] std::vector<std::filesystem::path> list_sweeps(const std::filesystem::path& folder);
 
 }  // namespace clausius

@@ -9,6 +9,45 @@ namespace clausius {
 
 using std::filesystem::path;
 
+namespace {
+
+constexpr std::string_view kSweepEnding = "_sweep.yaml";
+
+std::vector<path> list_files(const path& folder, bool sweeps) {
+  std::vector<path> files;
+  std::error_code failed;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, failed)) {
+    const std::string name = entry.path().filename().string();
+    if (name.ends_with(".yaml") && name.ends_with(kSweepEnding) == sweeps) {
+      files.push_back(entry.path());
+    }
+  }
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+path find_file(const std::string& name_or_path,
+               std::string_view noun,
+               const std::vector<path>& known) {
+  if (std::filesystem::exists(name_or_path)) {
+    return name_or_path;
+  }
+  std::vector<std::string> names;
+  for (const path& file : known) {
+    names.push_back(file.stem().string());
+    if (name_or_path == names.back() || name_or_path == names.back() + ".yaml") {
+      return file;
+    }
+  }
+  const bool is_name = name_or_path.find('/') == std::string::npos;
+  const std::vector<std::string_view> views(names.begin(), names.end());
+  throw ConfigError(concat("there is no ", noun, " '", name_or_path,
+                           "'; give a file, or the name of one that comes with clausius",
+                           is_name ? suggestion(name_or_path, views) : ""));
+}
+
+}  // namespace
+
 path recipe_folder() {
   std::error_code failed;
   const path program = std::filesystem::read_symlink("/proc/self/exe", failed);
@@ -26,38 +65,19 @@ path recipe_folder() {
 }
 
 path find_recipe(const std::string& name_or_path) {
-  if (std::filesystem::exists(name_or_path)) {
-    return name_or_path;
-  }
-  const path folder = recipe_folder();
-  const bool is_name = name_or_path.find('/') == std::string::npos;
-  if (is_name && !folder.empty()) {
-    path file = folder / (name_or_path.ends_with(".yaml") ? name_or_path : name_or_path + ".yaml");
-    if (std::filesystem::exists(file)) {
-      return file;
-    }
-  }
-  std::vector<std::string> names;
-  for (const path& recipe : list_recipes(folder)) {
-    names.push_back(recipe.stem().string());
-  }
-  const std::vector<std::string_view> views(names.begin(), names.end());
-  throw ConfigError(concat("there is no recipe '", name_or_path,
-                           "'; give a file, or the name of one that comes with clausius",
-                           is_name ? suggestion(name_or_path, views) : ""));
+  return find_file(name_or_path, "recipe", list_recipes(recipe_folder()));
+}
+
+path find_sweep(const std::string& name_or_path) {
+  return find_file(name_or_path, "sweep", list_sweeps(recipe_folder()));
 }
 
 std::vector<path> list_recipes(const path& folder) {
-  std::vector<path> recipes;
-  std::error_code failed;
-  for (const auto& entry : std::filesystem::directory_iterator(folder, failed)) {
-    const std::string name = entry.path().filename().string();
-    if (name.ends_with(".yaml") && !name.ends_with("_sweep.yaml")) {
-      recipes.push_back(entry.path());
-    }
-  }
-  std::sort(recipes.begin(), recipes.end());
-  return recipes;
+  return list_files(folder, false);
+}
+
+std::vector<path> list_sweeps(const path& folder) {
+  return list_files(folder, true);
 }
 
 }  // namespace clausius

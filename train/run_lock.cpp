@@ -38,4 +38,13 @@ RunLock::RunLock(const std::filesystem::path& directory)
   file_.write(std::as_bytes(std::span(holder)));
 }
 
+bool RunLock::is_held(const std::filesystem::path& directory) {
+  const std::filesystem::path path = directory / "run.lock";
+  if (!std::filesystem::exists(path)) {
+    return false;
+  }
+  const FileDescriptor file(path, O_RDWR);
+  return ::flock(file.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+}
+
 }  // namespace clausius

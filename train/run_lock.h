@@ -17,6 +17,9 @@ class RunLock {
   RunLock& operator=(const RunLock&) = delete;
   ~RunLock() = default;
 
+  /// Whether some process holds the directory now. Errors: IoError.
+  [[nodiscard]] static bool is_held(const std::filesystem::path& directory);
+
   /// False on file systems without locks, where nothing is held.
   [[nodiscard]] bool held() const { return held_; }
 

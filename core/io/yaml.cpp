@@ -308,9 +308,11 @@ std::string flow_text(const ConfigNode& node) {
   }
   std::string inside;
   for (const ConfigNode& item : node.items) {
-    inside += (inside.empty() ? "" : ", ") + scalar_text(item);
+    inside += inside.empty() ? "" : ", ";
+    inside += node.is_map() ? scalar_text(ConfigNode::word(item.key)) + ": " : "";
+    inside += flow_text(item);
   }
-  return node.is_list() ? "[" + inside + "]" : "{}";
+  return node.is_list() ? "[" + inside + "]" : "{" + inside + "}";
 }
 
 // `first` stands before the first line of the block, where a list's dash already is.
@@ -371,6 +373,10 @@ std::string to_yaml(const ConfigNode& node) {
   std::string out;
   write_block_style(node, 0, "", out);
   return out;
+}
+
+std::string to_yaml_line(const ConfigNode& node) {
+  return flow_text(node);
 }
 
 }  // namespace clausius

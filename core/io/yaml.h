@@ -23,4 +23,7 @@ namespace clausius {
 /// style.
 [[nodiscard]] std::string to_yaml(const ConfigNode& node);
 
+/// The same on one line, in flow style, without an end of line.
+[[nodiscard]] std::string to_yaml_line(const ConfigNode& node);
+
 }  // namespace clausius

@@ -16,12 +16,16 @@
 namespace clausius {
 namespace {
 
-// Two short steps on a text that is in the repository.
+// Two short steps on a text that is in the repository, or on the recipe's own task.
 std::vector<std::string> tiny_overrides(const Recipe& recipe) {
   const std::string text = (test::source_dir() / "recipes" / "data" / "tiny.txt").string();
-  std::vector<std::string> overrides = {"train.steps=2", "train.batch_tokens=64",
-                                        "schedule.warmup=1", "parallel.threads=1",
+  std::vector<std::string> overrides = {"train.steps=2", "schedule.warmup=1", "parallel.threads=1",
                                         "device=auto"};  // those for a GPU too, on it or not
+  overrides.emplace_back(recipe.train.batch_samples ? "train.batch_samples=2"
+                                                    : "train.batch_tokens=64");
+  if (recipe.data.kind() == "task") {
+    return overrides;
+  }
   if (recipe.data.kind() == "text") {
     overrides.insert(overrides.end(), {"data.train=" + text, "data.context_length=32"});
   } else {

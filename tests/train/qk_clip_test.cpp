@@ -183,6 +183,23 @@ TEST(QkClip, ActsOnTheLayersThatAskForIt) {
   EXPECT_EQ(none.step.qk_clip().description(), "");
 }
 
+TEST(QkClip, RefusesReparametrisedProjections) {
+  for (const char* kind : {"sigma", "spectral_norm", "weight_norm"}) {
+    const auto with = [&](const std::string& parts) {
+      return one_layer("qk_clip: {}", concat("\n  linear: {reparam: {kind: ", kind, parts, "}}"));
+    };
+    for (const char* parts : {"", ", apply_to: [q]", ", apply_to: [k, v]"}) {
+      try {
+        (void)parse_stepper_recipe(with(parts));
+        ADD_FAILURE() << kind << parts;
+      } catch (const ConfigError& error) {
+        EXPECT_THAT(error.what(), ::testing::HasSubstr("qk_clip scales weights of q and k"));
+      }
+    }
+    (void)parse_stepper_recipe(with(", apply_to: [v, out, feed_forward]"));
+  }
+}
+
 TEST(QkClip, RefusesWhatIsFrozen) {
   StepperKeys keys = one_layer("qk_clip: {}");
   keys.optimizer = "{kind: sgd, lr: 0.1, groups: [{match: '*.qkv.*', frozen: true}]}";

@@ -69,8 +69,7 @@ void add_passes(BenchmarkList& list) {
   // Reads weights and gradients, then reads and writes the gradients.
   list.add(concat("sigma_gradient/", shapes.parameters), Dtype::kF32, [=]() -> MicroWork {
     const Stack s = stack(device, shapes);
-    return {.run = [=] { ops::sigma_finish_gradients(s.matrices); },
-            .bytes = 4 * s.bytes};
+    return {.run = [=] { ops::sigma_finish_gradients(s.matrices); }, .bytes = 4 * s.bytes};
   });
 }
 
