@@ -62,6 +62,15 @@ class Model {
   [[nodiscard]] virtual std::vector<const Regularizer*> regularizers() const { return {}; }
   /// Heads of each layer whose entropy is reported, 0 for layers whose mixer has no probabilities.
   [[nodiscard]] virtual std::vector<std::int64_t> heads_per_layer() const = 0;
+  /// Where each layer's parameters lie in the flat buffers, ascending; an empty range for a layer without parameters.
+  [[nodiscard]] virtual std::vector<FlatRange> layer_ranges() const { return {}; }
+  /// Matrices that are reparametrised, with their numbers as of now. Waits for a device.
+  [[nodiscard]] virtual std::vector<ReparamObservation> reparametrized() const { return {}; }
+  /// Multiplies the softmax temperature of a head by `factor` > 0, in the master values; the caller refreshes the compute copy. False:
+  /// the layer has none. The same call on every rank keeps them equal.
+  virtual bool raise_temperature(std::int64_t /*layer*/, std::int64_t /*head*/, double /*factor*/) {
+    return false;
+  }
   [[nodiscard]] virtual ForwardCost cost(std::int64_t context_length) const = 0;
 };
 
@@ -113,6 +122,7 @@ struct ModelContext {
 struct ModelFacts {
   bool isolates_documents = false;  // every mixer keeps packed documents apart
   bool has_probabilities = false;   // some mixer has an entropy
+  bool has_temperature = false;     // some mixer learns a softmax temperature
 };
 
 /// Kinds register themselves by name (recipe key model.kind).
