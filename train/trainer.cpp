@@ -251,7 +251,7 @@ void Trainer::save_checkpoint() {
   checkpoint.values["passed_over"] = p.passed_over;
   if (p.observation->spectral_norms() != nullptr &&
       p.observation->spectral_norms()->state().defined()) {
-    checkpoint.tensors.push_back({"monitor/spectral_norms", TensorRole::kState,
+    checkpoint.tensors.push_back({"spectral_norms", TensorRole::kMonitor,
                                   p.observation->spectral_norms()->state().to(kCpu)});
   }
   if (p.best_evaluation) {

@@ -176,7 +176,7 @@ void Trainer::restore(const Checkpoint& checkpoint) {
   const auto passed = checkpoint.values.find("passed_over");
   p.passed_over = passed != checkpoint.values.end() ? std::get<std::int64_t>(passed->second) : 0;
   if (SpectralNorms* norms = p.observation->spectral_norms()) {
-    norms->restore(checkpoint.find(TensorRole::kState, "monitor/spectral_norms"));
+    norms->restore(checkpoint.find(TensorRole::kMonitor, "spectral_norms"));
   }
   if (const auto best = checkpoint.values.find("best_evaluation");
       best != checkpoint.values.end()) {

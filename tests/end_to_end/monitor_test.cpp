@@ -27,7 +27,7 @@ void expect_same_weights(const TrainingRun& got, const TrainingRun& want, std::i
   const Checkpoint b = want.checkpoint(step);
   std::size_t compared = 0;
   for (const CheckpointTensor& tensor : b.tensors) {
-    if (tensor.role != TensorRole::kState) {
+    if (tensor.role != TensorRole::kMonitor) {
       test::expect_bits_equal(a.find(tensor.role, tensor.name), tensor.value, tensor.name);
       ++compared;
     }

@@ -167,10 +167,11 @@ TEST(Recipe, RefusesInWords) {
            "monitor: {on_alarm: {collapse: raise_temperature}}\n",
        "accepted"},
       {kGood + std::string("monitor: {sink_above: null, on_alarm: {sink: stop}}\n"),
-       "r.yaml:5:39: key 'monitor.on_alarm.sink': sink_above is null: the alarm is never raised"},
+       "r.yaml:5:40: key 'monitor.on_alarm.sink': sink_above is null: the alarm is never raised"},
       {kGood + std::string("monitor: {sink_above: 1.5}\n"),
-       "r.yaml:5:11: key 'monitor.sink_above': 1.5 is out of range; expected a number in [0, 1]"},
-      {kGood + std::string("monitor: {observe: [sinks]}\n"), "r.yaml:5:21: key 'monitor.observe.0': expected one of update_norms, gradient_norms, "
+       "r.yaml:5:11: key 'monitor.sink_above': 1.5 is out of range; expected a number from 0 to 1"},
+      {kGood + std::string("monitor: {observe: [sinks]}\n"),
+       "r.yaml:5:21: key 'monitor.observe.0': expected one of update_norms, gradient_norms, "
        "activation_norms, low_rows, entropy_floor, sink_mass, gammas, spectral_norms, all, found "
        "'sinks'"},
       {kGood + std::string("monitor: {on_alarm: {spike: skip, nonfinite: rollback, sink: stop}, "
