@@ -28,15 +28,15 @@ struct ProbeArguments {
   float* first;   // [B, H, T]
 };
 
-// The spreads of one block of 64 queries of the heads of one (b, g). Products are f32 in every type: a step is probed now and then.
-template <class In>
+// The spreads of one block of 64 queries of the heads of one (b, g). T: element type of the products.
+template <class In, class T>
 class SpreadUnit {
  public:
   explicit SpreadUnit(const ProbeArguments<In>& arguments)
       : a_(arguments), p_(*arguments.problem), D_(round_up(p_.D, kStep)) {
     for (std::int64_t rows = kStep; rows <= kTileRows; rows += kStep) {
       scores_[static_cast<std::size_t>(rows / kStep - 1)] =
-          TileProduct<float>::make(rows, kStep, D_, kTileRows, D_, kTileRows, false, true);
+          TileProduct<T>::make(rows, kStep, D_, kTileRows, D_, kTileRows, false, true);
     }
     scratch_.take(k_, kTileKeys * D_);
     scratch_.take(rows_, kTileRows * D_);
@@ -123,8 +123,8 @@ class SpreadUnit {
   const ProbeArguments<In>& a_;
   const AttentionProblem& p_;
   std::int64_t D_;  // padded
-  ByRows<float> scores_;
-  float *k_ = nullptr, *rows_ = nullptr, *q_transposed_ = nullptr;
+  ByRows<T> scores_;
+  T *k_ = nullptr, *rows_ = nullptr, *q_transposed_ = nullptr;
   ScoreTile tile_;
   alignas(64) float center_[kTileRows];   // what is taken off every logit
   alignas(64) float sum_[kTileRows];      // of the logits less that
@@ -154,7 +154,7 @@ void probe_first(const ProbeArguments<In>& a) {
   });
 }
 
-template <class In>
+template <class In, class T>
 void probe(const Tensor& q,
            const Tensor& k,
            const Tensor& scale,
@@ -180,7 +180,7 @@ void probe(const Tensor& q,
   const std::int64_t groups = problem.B * problem.G;
   const std::int64_t units = groups * blocks;
   parallel_for(units, units_per_chunk(units), [&](std::int64_t begin, std::int64_t end) {
-    SpreadUnit<In> unit(arguments);
+    SpreadUnit<In, T> unit(arguments);
     for (std::int64_t n = begin; n < end; ++n) {
       // Later blocks of a causal mask see more keys: the long units first.
       unit.run(n % groups / problem.G, n % problem.G, blocks - 1 - n / groups);
@@ -197,7 +197,7 @@ void probe_f32(const Tensor& q,
                const AttentionProblem& problem,
                Tensor& spread,
                Tensor& first) {
-  probe<float>(q, k, scale, sink, lse, document_begin, problem, spread, first);
+  probe<float, float>(q, k, scale, sink, lse, document_begin, problem, spread, first);
 }
 
 void probe_bf16(const Tensor& q,
@@ -209,7 +209,8 @@ void probe_bf16(const Tensor& q,
                 const AttentionProblem& problem,
                 Tensor& spread,
                 Tensor& first) {
-  probe<bf16>(q, k, scale, sink, lse, document_begin, problem, spread, first);
+  const auto run = has_bf16_products() ? probe<bf16, bf16> : probe<bf16, float>;
+  run(q, k, scale, sink, lse, document_begin, problem, spread, first);
 }
 
 }  // namespace HWY_NAMESPACE
