@@ -73,6 +73,13 @@ void ParameterStore::add_alias(const std::string& path, const Parameter& paramet
   aliases_.emplace_back(path, parameter.path());
 }
 
+void ParameterStore::add_state(const std::string& path, Tensor value) {
+  for (const StateTensor& state : states_) {
+    CLS_CHECK(state.path != path, InternalError, "two states are called ", path);
+  }
+  states_.push_back({.path = path, .value = std::move(value)});
+}
+
 void ParameterStore::allocate(std::int64_t shares) {
   size_ = round_up(size_, kAlignElements * shares);
   owned_ = {{.begin = 0, .end = size_}};

@@ -58,8 +58,10 @@ class Parameter {
   [[nodiscard]] std::int64_t offset() const { return offset_; }
   [[nodiscard]] std::int64_t numel() const { return shape_.numel(); }
 
-  /// What forward reads: the bf16 copy of a matmul operand under bf16 precision, else the master.
+  /// What forward reads: the bf16 copy of a matmul operand under bf16 precision, else the master; or what read_from() gave.
   [[nodiscard]] const Tensor& value() const { return value_; }
+  /// Forward reads `value` from now on, which somebody makes from the master before each step (its gradient is the parameter's).
+  void read_from(Tensor value) { value_ = std::move(value); }
   /// The f32 (f64 in tests) master.
   [[nodiscard]] Tensor& master() { return master_; }
   [[nodiscard]] const Tensor& master() const { return master_; }
@@ -68,6 +70,10 @@ class Parameter {
   /// Frozen parameters are constants: no gradient is computed, nothing updates them.
   [[nodiscard]] bool frozen() const { return frozen_; }
   void set_frozen(bool frozen) { frozen_ = frozen; }
+  /// Elements [begin, end) of it whose length is no part of the function (a reparametrised matrix): weight decay leaves them alone
+  /// unless a group asks for it.
+  void exclude_from_decay(FlatRange elements) { undecayed_.push_back(elements); }
+  [[nodiscard]] const std::vector<FlatRange>& undecayed() const { return undecayed_; }
   /// A leaf on the tape the store is bound to; a constant when it is bound to none, or frozen.
   [[nodiscard]] Variable variable();
 
@@ -89,7 +95,14 @@ class Parameter {
   Tensor gradient_;
   bool gradient_written_ = false;
   bool frozen_ = false;
+  std::vector<FlatRange> undecayed_;
   std::function<void(Tensor&)> initialize_;
+};
+
+/// A tensor that a run cannot go on without and nothing trains: it stands in checkpoints, is never reduced, and is the same on every rank.
+struct StateTensor {
+  std::string path;
+  Tensor value;
 };
 
 /// All parameters of a model in flat buffers of equal offsets: master values, gradients and (bf16
@@ -144,6 +157,11 @@ class ParameterStore {
   [[nodiscard]] const std::vector<FlatRange>& owned() const { return owned_; }
   void set_owned(std::vector<FlatRange> ranges) { owned_ = std::move(ranges); }
 
+  /// Shares memory with `value`. Errors: InternalError on a path used twice.
+  void add_state(const std::string& path, Tensor value);
+  [[nodiscard]] std::vector<StateTensor>& states() { return states_; }
+  [[nodiscard]] const std::vector<StateTensor>& states() const { return states_; }
+
   /// Rounds the master into the compute copy (after loading; the optimizer pass does it itself).
   void refresh_compute_copy();
   /// Forgets which gradients were written.
@@ -176,6 +194,7 @@ class ParameterStore {
   std::unordered_map<std::string, Parameter*> by_path_;
   std::unordered_map<std::uint32_t, std::string> by_stream_;
   std::vector<std::pair<std::string, std::string>> aliases_;
+  std::vector<StateTensor> states_;
   std::int64_t size_ = 0;
   std::vector<FlatRange> owned_;
   Tensor master_;

@@ -4,6 +4,7 @@
 
 #include "autograd/rules/binary.h"
 #include "autograd/rules/dropout.h"
+#include "core/error.h"
 
 namespace clausius {
 
@@ -13,36 +14,47 @@ Block::Block(const BlockParts& parts, const LayerShape& shape, const InitStream&
       mixer_path_(init.path_of("mixer.branch_dropout")),
       feed_forward_path_(init.path_of("feed_forward.branch_dropout")),
       mixer_(parts.mixer.make(shape, init.child("mixer"))),
-      feed_forward_(parts.feed_forward.make(shape, init.child("feed_forward"))),
+      feed_forward_(parts.feed_forward.make(
+          shape, init.child("feed_forward").for_part(LinearPart::kFeedForward))),
       mixer_norm_(parts.norm.make(shape, init.child("mixer_norm"))) {
+  CLS_CHECK(residual_ || !feed_forward_->scale().present(), ConfigError, init.path(),
+            ": feed_forward.scale multiplies the residual, and there is none");
   if (feed_forward_->present()) {
     feed_forward_norm_ = parts.norm.make(shape, init.child("feed_forward_norm"));
   }
 }
 
-Variable Block::join(const Variable& x,
-                     const Variable& branch,
+Variable Block::kept(const Variable& branch,
                      const std::string& path,
                      const SequenceContext& context) const {
   const bool drop = context.phase == Phase::kTrain && dropout_ > 0;
-  const Variable kept =
-      drop ? dropout(branch, dropout_, context.stream(path), context.sample_ids_B) : branch;
-  return residual_ ? add(x, kept) : kept;
+  return drop ? dropout(branch, dropout_, context.stream(path), context.sample_ids_B) : branch;
+}
+
+Variable Block::join_feed_forward(const Variable& x,
+                                  const Variable& branch,
+                                  const SequenceContext& context) const {
+  const Variable y = kept(branch, feed_forward_path_, context);
+  if (feed_forward_->scale().present()) {
+    return feed_forward_->scale().join(x, y, context.layer);
+  }
+  return residual_ ? add(x, y) : y;
 }
 
 Variable Block::forward(const Variable& x_BTM,
                         const SequenceContext& context,
                         MixerState* state) const {
   const bool pre = mixer_norm_->place() == NormPlace::kPre;
-  Variable x = x_BTM;
-  x = join(x, mixer_->forward(pre ? mixer_norm_->forward(x) : x, context, state), mixer_path_,
+  const Variable mixed =
+      kept(mixer_->forward(pre ? mixer_norm_->forward(x_BTM) : x_BTM, context, state), mixer_path_,
            context);
+  Variable x = residual_ ? add(x_BTM, mixed) : mixed;
   x = pre ? x : mixer_norm_->forward(x);
   if (!feed_forward_->present()) {
     return x;
   }
-  x = join(x, feed_forward_->forward(pre ? feed_forward_norm_->forward(x) : x), feed_forward_path_,
-           context);
+  x = join_feed_forward(x, feed_forward_->forward(pre ? feed_forward_norm_->forward(x) : x),
+                        context);
   return pre ? x : feed_forward_norm_->forward(x);
 }
 

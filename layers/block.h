@@ -24,7 +24,8 @@ struct BlockParts {
   bool residual = true;
 };
 
-/// pre:  x + mixer(norm(x)), then x + feed_forward(norm(x)).  post: norm(x + mixer(x)), then norm(x + feed_forward(x)).
+/// pre:  x + mixer(norm(x)), then x + feed_forward(norm(x)).  post: norm(x + mixer(x)), then norm(x + feed_forward(x)). A feed-forward with
+/// a learned scale makes its sum beta x + feed_forward / alpha.
 /// Parameters: mixer.*, mixer_norm.*, feed_forward.*, feed_forward_norm.*.
 /// Dropout acts on each branch in training.
 class Block {
@@ -36,12 +37,16 @@ class Block {
                                  const SequenceContext& context,
                                  MixerState* state = nullptr) const;
   [[nodiscard]] SequenceMixer& mixer() const { return *mixer_; }
+  [[nodiscard]] const FeedForward& feed_forward() const { return *feed_forward_; }
 
  private:
-  [[nodiscard]] Variable join(const Variable& x,
-                              const Variable& branch,
+  /// The branch as it is added: dropped out in training.
+  [[nodiscard]] Variable kept(const Variable& branch,
                               const std::string& path,
                               const SequenceContext& context) const;
+  [[nodiscard]] Variable join_feed_forward(const Variable& x,
+                                           const Variable& branch,
+                                           const SequenceContext& context) const;
 
   double dropout_;
   bool residual_;

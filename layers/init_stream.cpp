@@ -2,6 +2,10 @@
 // Registration of parameters under their path.
 #include "layers/init_stream.h"
 
+#include <utility>
+
+#include "layers/reparam/reparam.h"
+
 namespace clausius {
 
 std::string InitStream::path_of(std::string_view name) const {
@@ -18,6 +22,29 @@ InitStream InitStream::with_shape(const LayerShape& shape) const {
   InitStream stream = *this;
   stream.shape_ = shape;
   return stream;
+}
+
+InitStream InitStream::with_reparam(Reparam& reparam) const {
+  InitStream stream = *this;
+  stream.reparam_ = &reparam;
+  return stream;
+}
+
+InitStream InitStream::for_part(LinearPart part) const {
+  InitStream stream = *this;
+  stream.part_ = part;
+  return stream;
+}
+
+const RowScales& InitStream::reparametrize(Parameter& weight, std::vector<WeightRows> rows) const {
+  static const RowScales plain;
+  if (reparam_ == nullptr || (rows.empty() && !part_)) {
+    return plain;
+  }
+  if (rows.empty()) {
+    rows.push_back({.name = "", .part = *part_, .rows = weight.shape()[0]});
+  }
+  return reparam_->add(weight, std::move(rows), *this);
 }
 
 Parameter& InitStream::weight(std::string_view name,
@@ -38,6 +65,16 @@ Parameter& InitStream::constant(std::string_view name,
                                 const Shape& shape,
                                 double value) const {
   return store_->add(path_of(name), role, shape, [value](Tensor& tensor) { tensor.fill(value); });
+}
+
+Parameter& InitStream::shared_constant(const std::string& path,
+                                       Role role,
+                                       const Shape& shape,
+                                       double value) const {
+  Parameter* const known = store_->find(path);
+  return known != nullptr
+             ? *known
+             : store_->add(path, role, shape, [value](Tensor& tensor) { tensor.fill(value); });
 }
 
 }  // namespace clausius

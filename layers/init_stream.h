@@ -3,14 +3,20 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "autograd/parameter.h"
+#include "autograd/rules/row_scales.h"
 #include "core/random.h"
 #include "layers/layer_shape.h"
+#include "layers/reparam/linear_part.h"
 
 namespace clausius {
+
+class Reparam;
 
 /// What an initializer may depend on.
 struct InitRequest {
@@ -46,6 +52,11 @@ class InitStream {
   /// The same stream one level down the path: "layers.3" -> "layers.3.mixer".
   [[nodiscard]] InitStream child(std::string_view name) const;
   [[nodiscard]] InitStream with_shape(const LayerShape& shape) const;
+  /// For a model whose weights `reparam` changes.
+  [[nodiscard]] InitStream with_reparam(Reparam& reparam) const;
+  /// For the layers that are this part of the model.
+  [[nodiscard]] InitStream for_part(LinearPart part) const;
+  [[nodiscard]] const std::optional<LinearPart>& part() const { return part_; }
   [[nodiscard]] const std::string& path() const { return path_; }
   [[nodiscard]] const LayerShape& shape() const { return shape_; }
   [[nodiscard]] ParameterStore& store() const { return *store_; }
@@ -61,6 +72,17 @@ class InitStream {
                                     Role role,
                                     const Shape& shape,
                                     double value) const;
+  /// The same under a path of the model, not of the layer: one parameter for all layers that ask for it.
+  [[nodiscard]] Parameter& shared_constant(const std::string& path,
+                                           Role role,
+                                           const Shape& shape,
+                                           double value) const;
+
+  /// Hands a matrix weight of this layer to the model's reparametrisation. `rows`: the matrices it is made of, from the first row; none:
+  /// it is one, of this stream's part.
+  /// Value: what products must multiply the rows by, for autograd/rules/linear.h: filled in when the model is made; empty where nothing.
+  [[nodiscard]] const RowScales& reparametrize(Parameter& weight,
+                                               std::vector<WeightRows> rows = {}) const;
 
  private:
   ParameterStore* store_;
@@ -68,6 +90,8 @@ class InitStream {
   std::uint64_t seed_;
   LayerShape shape_;
   std::string path_;
+  Reparam* reparam_ = nullptr;
+  std::optional<LinearPart> part_;
 };
 
 }  // namespace clausius

@@ -3,6 +3,9 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "autograd/rules/linear_activation.h"
 #include "autograd/variable.h"
@@ -15,9 +18,11 @@ struct LinearOptions {
   /// The output goes into the residual stream.
   bool residual_output = false;
   Role role = Role::kMatrix;
+  /// Names and rows of the matrices that are fused in the weight; none: it is one.
+  std::vector<std::pair<std::string, std::int64_t>> fused{};
 };
 
-/// y = x W^T + b.
+/// y = x W^T + b, or x W_hat^T + b under the model's reparametrisation (InitStream::for_part says which part of it this is).
 /// Parameters: weight [out, in]; bias [out], starting at zero, where asked for.
 /// Shapes:  x (.., in) -> y (.., out)
 class Linear {
@@ -30,6 +35,7 @@ class Linear {
 
  private:
   Parameter* weight_;
+  const RowScales* scales_;
   Parameter* bias_ = nullptr;
 };
 

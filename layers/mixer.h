@@ -4,8 +4,11 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 
+#include "autograd/parameter.h"
 #include "autograd/variable.h"
+#include "core/ops/qk_clip/qk_clip.h"
 #include "core/registry.h"
 #include "layers/context.h"
 #include "layers/init_stream.h"
@@ -23,6 +26,16 @@ struct MixerTraits {
   std::int64_t rope_dim = 0;   // over this width
   bool limited = false;        // knows no position at or above the model's context_length
   bool has_temperature = false;
+  bool has_gate = false;  // a matrix of part `gate`
+  bool clips_qk = false;  // its q and k are plain projections, and may be scaled after an update
+};
+
+/// What QK-clip scales in one layer.
+struct QkClipTarget {
+  ops::QkClipPlan plan{};
+  Parameter* weight = nullptr;  // rows of q, then of k, then others
+  Parameter* q_bias = nullptr;  // nullptr where there is none
+  Parameter* k_bias = nullptr;
 };
 
 /// What a mixer remembers of the sequences it generates (keys and values, a recurrent state, ...).
@@ -62,6 +75,8 @@ class SequenceMixer {
   virtual bool raise_temperature(std::int64_t /*head*/, double /*factor*/) { return false; }
   /// Width that rope tables of this mixer have; 0 where it takes none.
   [[nodiscard]] virtual std::int64_t rope_dim() const = 0;
+  /// What is clipped after each update by the largest logits that telemetry got; none: nothing.
+  [[nodiscard]] virtual std::optional<QkClipTarget> qk_clip() const { return std::nullopt; }
   /// Arithmetic of mixing (not of the projections) in a forward pass, averaged over the tokens of a full row.
   [[nodiscard]] virtual double mixing_flops_per_token(std::int64_t context_length) const = 0;
 };

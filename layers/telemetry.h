@@ -48,14 +48,6 @@ struct ActivationObservation {
   Tensor x_BTM{};
 };
 
-/// A matrix that is not what its weight says (linear.reparam).
-struct ReparamObservation {
-  std::string path;         // of the weight
-  std::int64_t layer = -1;  // -1: outside of the layers
-  double gamma = 0;         // learned spectral norm (sigma), or the largest gain
-  double sigma = 0;         // spectral norm of the weight itself, as last refreshed
-};
-
 /// Collects the observations of one forward pass. Layers add, monitors and regularizers read; nothing else in the model knows.
 class Telemetry {
  public:

@@ -62,12 +62,24 @@ std::vector<UpdateRange> update_ranges(ParameterStore& parameters,
       continue;
     }
     const bool decays = is_matmul_operand(parameter.role()) && parameter.role() != Role::kPosition;
+    const double decay = group->weight_decay.value_or(decays ? weight_decay : 0.0);
     // The zero padding between parameters belongs to the range before it: it stays zero under every optimizer.
     const bool last = p + 1 == parameters.parameters().size();
-    append(ranges, {.begin = parameter.offset(),
-                    .end = last ? parameters.size() : parameters.parameters()[p + 1].offset(),
-                    .lr_scale = group->lr_scale,
-                    .weight_decay = group->weight_decay.value_or(decays ? weight_decay : 0.0)});
+    const std::int64_t end = last ? parameters.size() : parameters.parameters()[p + 1].offset();
+    std::int64_t begin = parameter.offset();
+    const auto until = [&](std::int64_t border, double factor) {
+      const std::int64_t to = border == parameter.numel() ? end : parameter.offset() + border;
+      if (begin < to) {
+        append(ranges,
+               {.begin = begin, .end = to, .lr_scale = group->lr_scale, .weight_decay = factor});
+        begin = to;
+      }
+    };
+    for (const FlatRange& undecayed : parameter.undecayed()) {
+      until(undecayed.begin, decay);
+      until(undecayed.end, group->weight_decay.value_or(0.0));
+    }
+    until(parameter.numel(), decay);
   }
   for (std::size_t g = 0; g < groups.size(); ++g) {
     CLS_CHECK(matches[g] > 0, ConfigError, "optimizer.groups.", g,

@@ -48,13 +48,16 @@ struct ParamGroupConfig {
     v.field("role", role, "what the parameters are for");
     v.field("lr_scale", lr_scale, "multiplies the learning rate", non_negative);
     v.field("weight_decay", weight_decay,
-            "auto: the optimizer's on matrix, embedding, head and conv, else 0", non_negative);
+            "auto: the optimizer's on matrix, embedding, head and conv, else 0; 0 on "
+            "reparametrised matrices",
+            non_negative);
     v.field("frozen", frozen, "never updated, and no gradient is computed");
   }
 };
 
 /// The flat ranges an optimizer walks, neighbours with equal factors joined, frozen parameters left out (and marked frozen).
-/// The built-in last group decays matrix, embedding, head and conv by `weight_decay`, nothing else.
+/// The built-in last group decays matrix, embedding, head and conv by `weight_decay`, nothing else, and of these not what
+/// Parameter::exclude_from_decay names.
 /// Errors: ConfigError when a group matches no parameter.
 [[nodiscard]] std::vector<UpdateRange> update_ranges(ParameterStore& parameters,
                                                      const std::vector<ParamGroupConfig>& groups,

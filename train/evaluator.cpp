@@ -17,6 +17,9 @@ EvaluationReport evaluate(Model& model,
                           Communicator& communicator,
                           EntropyTotals& entropy) {
   const NoGrad no_grad(model.parameters());
+  if (Reparam* reparam = model.reparam()) {
+    reparam->begin_evaluation();
+  }
   const std::int64_t count = std::min(samples, data.epoch_size());
   const std::int64_t begin = count * communicator.rank() / communicator.size();
   const std::int64_t end = count * (communicator.rank() + 1) / communicator.size();

@@ -81,6 +81,10 @@ void MetricsLog::on_step(const StepReport& report) {
     }
     line.set("aux_losses", losses);
   }
+  if (report.lse_mean) {
+    line.set("lse_mean", *report.lse_mean);
+    line.set("lse_max", *report.lse_max);
+  }
   line.set("entropy_mean", to_json(head_table(report.entropy, &HeadEntropy::entropy_nats)));
   line.set("entropy_normalized",
            to_json(head_table(report.entropy, &HeadEntropy::entropy_normalized)));
@@ -101,6 +105,9 @@ void MetricsLog::on_step(const StepReport& report) {
       named.set(name, value);
     }
     line.set(key, named);
+  }
+  if (!report.qk_clips.empty()) {
+    line.set("qk_clips", to_json(report.qk_clips));
   }
   if (!report.bands.empty()) {
     line.set("collapsed_heads", report.collapsed_heads);

@@ -85,9 +85,14 @@ void take_step(Model& model, const Batch& batch, Account& account, MemoryPlan& m
   Tape tape;
   const ParameterStore::Bind bind(model.parameters(), &tape);
   Telemetry telemetry;
-  const ForwardLoss forward = model.forward_loss(
-      batch,
-      {.phase = Phase::kTrain, .step = 1, .recompute = memory.recompute, .telemetry = &telemetry});
+  const std::int64_t regularizers = std::ssize(model.regularizers());
+  const ForwardLoss forward =
+      model.forward_loss(batch, {.phase = Phase::kTrain,
+                                 .step = 1,
+                                 .recompute = memory.recompute,
+                                 .telemetry = &telemetry,
+                                 .regularizer_shares = Tensor::empty({regularizers}, Dtype::kF64,
+                                                                     model.parameters().device())});
   memory.activations = account.used() - before;
   const std::int64_t forward_peak = account.peak();
   std::vector<Tape::Seed> seeds;
@@ -96,7 +101,7 @@ void take_step(Model& model, const Batch& batch, Account& account, MemoryPlan& m
       seeds.push_back({sum, Tensor::scalar(1.0, sum.dtype(), sum.value().device())});
     }
   };
-  seed(forward.loss_sum);
+  seed(forward.optimized);
   std::for_each(forward.regularizer_sums.begin(), forward.regularizer_sums.end(), seed);
   tape.backward(seeds);
   memory.peak_in_forward = account.peak() == forward_peak;
@@ -124,11 +129,12 @@ MemoryPlan plan_memory(const Recipe& recipe,
   context.parameter_shares = shares;
   const std::unique_ptr<Model> model = recipe.model.make(context);
   ParameterStore& store = model->parameters();
+  memory.reparam = model->reparam() != nullptr ? model->reparam()->bytes() : 0;
   if (store.compute_copy().defined()) {
     // Half as wide as the master; both were rounded up alike.
-    memory.compute_copy = (account.used() - start) / 3;
+    memory.compute_copy = (account.used() - start - memory.reparam) / 3;
   }
-  memory.parameters = account.used() - start - memory.compute_copy;
+  memory.parameters = account.used() - start - memory.compute_copy - memory.reparam;
   std::int64_t before = account.used();
   store.allocate_gradients();
   memory.gradients = account.used() - before;
@@ -171,13 +177,16 @@ std::vector<PartPlan> parts_of(const ParameterStore& store) {
   for (const Parameter& parameter : store.parameters()) {
     const std::string& path = parameter.path();
     const std::string name = path.substr(0, path.find('.'));
-    if (parts.empty() || parts.back().name != name) {
-      parts.push_back({.name = name});
+    // Not only the last: what layers share is registered among them.
+    auto part = std::find_if(parts.begin(), parts.end(),
+                             [&](const PartPlan& known) { return known.name == name; });
+    if (part == parts.end()) {
+      part = parts.insert(part, {.name = name});
     }
-    parts.back().parameters += parameter.numel();
+    part->parameters += parameter.numel();
     const std::string owner = path.substr(0, path.find('.', name.size() + 1));
     if (name == "blocks" && owner != block) {
-      parts.back().count += block.empty() ? 0 : 1;
+      part->count += block.empty() ? 0 : 1;
       block = owner;
     }
   }
@@ -203,8 +212,8 @@ std::int64_t available_bytes(const TrainingPlan& plan, const MachineProfile* pro
 }  // namespace
 
 std::int64_t MemoryPlan::step_bytes() const {
-  return parameters + compute_copy + gradients + optimizer + activations + working + workspace +
-         (on_device ? 0 : batches);
+  return parameters + compute_copy + reparam + gradients + optimizer + activations + working +
+         workspace + (on_device ? 0 : batches);
 }
 
 const MemoryPlan& TrainingPlan::chosen() const {

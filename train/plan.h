@@ -22,6 +22,7 @@ struct MemoryPlan {
   bool on_device = false;
   std::int64_t parameters = 0;
   std::int64_t compute_copy = 0;  // bf16
+  std::int64_t reparam = 0;       // vectors and norms of linear.reparam, weights it makes
   std::int64_t gradients = 0;
   std::int64_t optimizer = 0;
   std::int64_t activations = 0;  // kept from forward to backward

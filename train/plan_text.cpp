@@ -20,6 +20,7 @@ struct MemoryRow {
 constexpr std::array kMemoryRows = {
     MemoryRow{"parameters", "parameters, f32", &MemoryPlan::parameters},
     MemoryRow{"compute_copy", "bf16 copy", &MemoryPlan::compute_copy},
+    MemoryRow{"reparam", "vectors, made weights", &MemoryPlan::reparam},
     MemoryRow{"gradients", "gradients", &MemoryPlan::gradients},
     MemoryRow{"optimizer", "optimizer state", &MemoryPlan::optimizer},
     MemoryRow{"activations", "activations kept for backward", &MemoryPlan::activations},
@@ -63,6 +64,11 @@ std::string memory_text(const TrainingPlan& plan) {
   });
   text.erase(0, 2);
   const auto add = [&](const MemoryRow& category) {
+    const bool there = std::any_of(plan.memory.begin(), plan.memory.end(),
+                                   [&](const auto& memory) { return memory.*category.bytes > 0; });
+    if (!there && category.key == "reparam") {
+      return;  // most models have none
+    }
     text += row(category.label, plan, [&](const MemoryPlan& memory) {
       const std::int64_t bytes = memory.*category.bytes;
       return bytes > 0 ? format_bytes(static_cast<double>(bytes)) : std::string("-");

@@ -54,6 +54,8 @@ void check_regularizers(const ConfigCheck& check,
     const RegularizerFacts facts = choice.facts();
     check.that(!facts.needs_probabilities || model.has_probabilities, key,
                "no mixer of this model has attention probabilities whose entropy it reports");
+    check.that(!facts.needs_token_head || model.has_token_head, key,
+               "this model has no head over tokens");
     check.that(data.context_length == 0 || facts.skip_rows < data.context_length,
                key + ".skip_rows", facts.skip_rows, " rows of ", data.context_length,
                " leave none");

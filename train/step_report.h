@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -28,6 +29,9 @@ struct StepReport {
   double fraction_of_peak = 0;
   std::int64_t peak_memory_bytes = 0;
   std::vector<std::pair<std::string, double>> aux_losses{};
+  /// Of the head's log-sum-exp, where a regularizer acts on it.
+  std::optional<double> lse_mean{};
+  std::optional<double> lse_max{};
   /// Filled where the step is sampled by the monitor.
   bool sampled = false;
   EntropyReport entropy{};
@@ -36,6 +40,8 @@ struct StepReport {
   std::vector<std::pair<std::string, std::vector<double>>> layers{};
   std::vector<std::pair<std::string, std::vector<std::pair<std::string, double>>>> named{};
   std::int64_t collapsed_heads = 0;
+  /// Steps in which each head was clipped, since the run began; empty where nothing clips.
+  HeadTable qk_clips{};
   /// Share of heads in each health band, lowest first.
   std::vector<double> bands{};
   /// Alarms that are raised now, as texts.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 #include <span>
 
@@ -29,7 +30,7 @@ double sum_of(const Tensor& values) {
 // `factors`: one for the loss, one for each regularizer. Sums that nothing trained leads to have no gradient.
 std::vector<Tape::Seed> seeds_of(const ForwardLoss& forward, const Tensor& factors) {
   std::vector<Tape::Seed> seeds = {
-      {forward.loss_sum, factors.select(0, 0).to(forward.loss_sum.dtype())}};
+      {forward.optimized, factors.select(0, 0).to(forward.optimized.dtype())}};
   for (std::size_t i = 0; i < forward.regularizer_sums.size(); ++i) {
     const Variable& sum = forward.regularizer_sums[i];
     if (sum.tracked()) {
@@ -52,6 +53,12 @@ TrainStep::TrainStep(Model& model,
       communicator_(communicator),
       options_(options),
       regularizers_(model.regularizers()),
+      regularizes_head_(std::any_of(regularizers_.begin(),
+                                    regularizers_.end(),
+                                    [](const Regularizer* one) { return one->of_head(); })),
+      terms_(1 + std::ssize(regularizers_) + (regularizes_head_ ? 2 : 0)),
+      shares_(Tensor::empty({std::ssize(regularizers_)}, Dtype::kF64, model.parameters().device())),
+      qk_clip_(model),
       seeds_(
           Tensor::empty({1 + std::ssize(regularizers_)}, Dtype::kF64, model.parameters().device())),
       program_(model.parameters().device(),
@@ -73,8 +80,7 @@ StepOutcome TrainStep::run(const LoadedStep& data,
   CLS_CHECK(weight > 0, DataError, "step ", step, ": no target of the batch carries loss");
   ParameterStore& parameters = model_.parameters();
   const std::vector<double> factors = regularizer_factors(data, step);
-  const std::int64_t terms = seeds_.numel();
-  const std::int64_t losses = std::ssize(data.micro_batches) * terms;
+  const std::int64_t losses = std::ssize(data.micro_batches) * terms_;
   const std::int64_t count = losses + std::ssize(parameters.owned());
   // A step of fewer micro-batches, the last of a run, is no reason to move what a recording writes to.
   Tensor numbers = numbers_;
@@ -84,7 +90,12 @@ StepOutcome TrainStep::run(const LoadedStep& data,
   }
   seeds_.select(0, 0).fill(1.0 / weight);
   for (std::size_t i = 0; i < factors.size(); ++i) {
-    seeds_.select(0, 1 + static_cast<std::int64_t>(i)).fill(factors[i]);
+    seeds_.select(0, 1 + static_cast<int>(i)).fill(factors[i]);
+    shares_.select(0, static_cast<int>(i)).fill(factors[i] * weight);
+  }
+  if (Reparam* reparam = model_.reparam()) {
+    const DeviceRange range(parameters.device(), "reparam");
+    reparam->begin_step(step);
   }
   const auto work = [&](const std::vector<Batch>& micro_batches) {
     compute(micro_batches, step, numbers, entropy, watch);
@@ -95,7 +106,7 @@ StepOutcome TrainStep::run(const LoadedStep& data,
   }
   numbers = numbers.to(kCpu);
   StepOutcome outcome;
-  read_losses(numbers.slice(0, 0, losses).reshape({std::ssize(data.micro_batches), terms}), weight,
+  read_losses(numbers.slice(0, 0, losses).reshape({std::ssize(data.micro_batches), terms_}), weight,
               factors, outcome);
   const Tensor squares = numbers.slice(0, losses, count);
   outcome.gradient_squares = as_vector(squares);
@@ -112,6 +123,7 @@ StepOutcome TrainStep::run(const LoadedStep& data,
     if (reducer_.shared()) {
       gather_parameters(parameters, communicator_, reducer_.buckets());
     }
+    qk_clip_.apply(entropy, communicator_);
     const Tensor changes = change.to(kCpu);
     outcome.update_squares = as_vector(changes);
     outcome.update_norm = norm_of(changes, "update norm");
@@ -151,6 +163,14 @@ void TrainStep::read_losses(const Tensor& losses_NL,
         regularizers_[i]->name(),
         factors[i] * sum(1 + static_cast<std::int64_t>(i), "regularizer sum"));
   }
+  if (regularizes_head_) {
+    outcome.lse_mean = sum(terms_ - 2, "log-sum-exp") / weight;
+    double largest = -std::numeric_limits<double>::infinity();
+    for (std::int64_t i = 0; i < losses_NL.size(0); ++i) {
+      largest = std::max(largest, losses_NL.data<double>()[(i + 1) * terms_ - 1]);
+    }
+    outcome.lse_max = communicator_.all_reduce(largest, ReduceOp::kMax, "largest log-sum-exp");
+  }
 }
 
 void TrainStep::compute(const std::vector<Batch>& micro_batches,
@@ -160,21 +180,37 @@ void TrainStep::compute(const std::vector<Batch>& micro_batches,
                         const StepWatch& watch) {
   ParameterStore& parameters = model_.parameters();
   parameters.begin_step();
-  const std::int64_t terms = seeds_.numel();
   const std::int64_t batches = std::ssize(micro_batches);
   for (std::int64_t i = 0; i < batches; ++i) {
     forward_backward(micro_batches[static_cast<std::size_t>(i)], step, i + 1 == batches,
-                     numbers.slice(0, i * terms, (i + 1) * terms), entropy, watch);
+                     numbers.slice(0, i * terms_, (i + 1) * terms_), entropy, watch);
   }
   if (micro_batches.empty()) {
     reducer_.start(nullptr);
   }
   reducer_.finish();
+  if (Reparam* reparam = model_.reparam()) {
+    reparam->finish_gradients(sum_over_ranks());
+  }
   for (std::int64_t i = 0; i < std::ssize(parameters.owned()); ++i) {
     const FlatRange& owned = parameters.owned()[static_cast<std::size_t>(i)];
-    numbers.select(0, batches * terms + i)
+    numbers.select(0, batches * terms_ + i)
         .copy_from(ops::sum_of_squares(parameters.gradients().slice(0, owned.begin, owned.end)));
   }
+}
+
+// Where ranks share the gradients; by way of the host: a few numbers, and no step of several ranks is recorded.
+SumOverRanks TrainStep::sum_over_ranks() {
+  if (!reducer_.shared()) {
+    return {};
+  }
+  return [this](Tensor& values) {
+    Tensor host = values.to(kCpu);
+    communicator_.all_reduce(host, ReduceOp::kSum, "reparam");
+    if (host.raw() != values.raw()) {
+      values.copy_from(host);
+    }
+  };
 }
 
 void TrainStep::forward_backward(const Batch& batch,
@@ -193,7 +229,8 @@ void TrainStep::forward_backward(const Batch& batch,
                                                    .seed = options_.seed,
                                                    .step = narrow<std::uint32_t>(step),
                                                    .recompute = options_.recompute,
-                                                   .telemetry = &telemetry});
+                                                   .telemetry = &telemetry,
+                                                   .regularizer_shares = shares_});
     CLS_CHECK(made.regularizer_sums.size() == regularizers_.size(), InternalError,
               "the model gave ", made.regularizer_sums.size(), " sums for ", regularizers_.size(),
               " regularizers");
@@ -201,6 +238,9 @@ void TrainStep::forward_backward(const Batch& batch,
     for (std::size_t i = 0; i < regularizers_.size(); ++i) {
       losses.select(0, 1 + static_cast<std::int64_t>(i))
           .copy_from(made.regularizer_sums[i].value());
+    }
+    if (regularizes_head_) {
+      losses.slice(0, terms_ - 2, terms_).copy_from(made.log_sum_exp);
     }
     const Tensor lengths = ops::row_lengths(batch.targets_BT);
     entropy.add(telemetry, lengths);

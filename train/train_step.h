@@ -17,6 +17,7 @@
 #include "train/gradient_reducer.h"
 #include "train/monitor/attention_entropy.h"
 #include "train/monitor/layer_norms.h"
+#include "train/qk_clip.h"
 #include "train/step_program.h"
 
 namespace clausius {
@@ -51,7 +52,10 @@ struct StepWatch {
 struct StepOutcome {
   double loss = 0;  // nats per target over the global batch: the objective alone
   std::vector<std::pair<std::string, double>>
-      aux_losses{};      // weighted; the step's gradient is that of loss + their sum
+      aux_losses{};  // weighted; the step's gradient is that of loss + their sum
+  /// Mean over targets and largest of the log-sum-exp of the head's logits, where a regularizer acts on it.
+  std::optional<double> lse_mean{};
+  std::optional<double> lse_max{};
   double grad_norm = 0;  // before clipping
   double update_norm = 0;
   bool finite = true;   // losses and gradient; the update is left out where they are not
@@ -62,7 +66,7 @@ struct StepOutcome {
 };
 
 /// Loss of the step = sum of token losses / valid tokens of the global batch, whatever the split into micro-batches and ranks; each
-/// regularizer is normalised over the global batch by its own counts.
+/// regularizer is normalised over the global batch by its own counts. After the update, projections are clipped where layers ask for it.
 class TrainStep {
  public:
   TrainStep(Model& model,
@@ -87,12 +91,15 @@ class TrainStep {
   /// Whether steps run as a recording, or why not.
   [[nodiscard]] const StepProgram& program() const { return program_; }
 
+  [[nodiscard]] QkClip& qk_clip() { return qk_clip_; }
+  [[nodiscard]] const QkClip& qk_clip() const { return qk_clip_; }
+
   /// Of the last micro-batch of the last step, when options.trace.
   [[nodiscard]] const BackwardTimes& backward_times() const { return backward_times_; }
 
  private:
-  /// Everything up to the sums of squares of the gradients. Fills `numbers`, f64 where the model is: a row for each micro-batch, its loss and
-  /// the sums of the regularizers, then sums of squares of the parts of the gradient; all that the host must know, in one copy.
+  /// Everything up to the sums of squares of the gradients. Fills `numbers`, f64 where the model is: a row for each micro-batch, its loss,
+  /// the sums of the regularizers and two of the head's log-sum-exp, then sums of squares of the parts of the gradient; all that the host must know, in one copy.
   void compute(const std::vector<Batch>& micro_batches,
                std::int64_t step,
                Tensor& numbers,
@@ -104,6 +111,7 @@ class TrainStep {
                         const Tensor& losses,
                         EntropyTotals& entropy,
                         const StepWatch& watch);
+  [[nodiscard]] SumOverRanks sum_over_ranks();
   /// What each regularizer's sum over the global batch is multiplied by. Collective.
   [[nodiscard]] std::vector<double> regularizer_factors(const LoadedStep& data, std::int64_t step);
   /// Losses of the step from the numbers of this rank. Collective.
@@ -121,6 +129,10 @@ class TrainStep {
   TrainStepOptions options_;
   Tensor numbers_;  // of full steps
   std::vector<const Regularizer*> regularizers_;
+  bool regularizes_head_ = false;
+  std::int64_t terms_ = 0;  // numbers of a micro-batch
+  Tensor shares_;           // [regularizers], f64: their seeds over that of the loss
+  QkClip qk_clip_;
   Tensor
       seeds_;  // [1 + regularizers], f64: gradient of each loss sum, then of the sums of the regularizers
   StepProgram program_;

@@ -64,10 +64,13 @@ ExitCode Trainer::run() {
     }
     if (p.plan.check_every > 0 && done % p.plan.check_every == 0) {
       const Tensor master = p.model->parameters().master().to(kCpu);
-      check_in_sync(
-          communicator_,
-          xxh3_64(std::span(master.raw(), master.bytes())) ^ static_cast<std::uint64_t>(done),
-          "parameters");
+      std::uint64_t hash =
+          xxh3_64(std::span(master.raw(), master.bytes())) ^ static_cast<std::uint64_t>(done);
+      for (const StateTensor& state : p.model->parameters().states()) {
+        const Tensor value = state.value.to(kCpu).contiguous();
+        hash = hash * 31 + xxh3_64(std::span(value.raw(), value.bytes()));
+      }
+      check_in_sync(communicator_, hash, "parameters and states");
     }
     const StopRequest stop = signals.agree(communicator_);
     const bool ends = done == end || !keep_going || stop != StopRequest::kNone;
@@ -139,6 +142,8 @@ bool Trainer::step(const LoadedStep& data) {
                     .loss = outcome.loss,
                     .lr = lr};
   report.aux_losses = outcome.aux_losses;
+  report.lse_mean = outcome.lse_mean;
+  report.lse_max = outcome.lse_max;
   report.grad_norm = outcome.grad_norm;
   report.update_norm = outcome.update_norm;
   report.updated = outcome.updated;
@@ -179,6 +184,9 @@ bool Trainer::judge(StepReport& report, const StepOutcome& outcome) {
     p.entropy->reduce(communicator_);
     report.entropy = p.entropy->report();
     p.observation->report(report.entropy, outcome, report);
+    if (p.step->qk_clip().active()) {
+      report.qk_clips = p.step->qk_clip().clips();
+    }
   }
   const HealthVerdict verdict = p.health->judge(report);
   report.bands = verdict.bands;
@@ -253,6 +261,9 @@ void Trainer::save_checkpoint() {
       p.observation->spectral_norms()->state().defined()) {
     checkpoint.tensors.push_back({"spectral_norms", TensorRole::kMonitor,
                                   p.observation->spectral_norms()->state().to(kCpu)});
+  }
+  if (p.step->qk_clip().active()) {
+    checkpoint.texts["qk_clips"] = p.step->qk_clip().state();
   }
   if (p.best_evaluation) {
     checkpoint.values["best_evaluation"] = *p.best_evaluation;

@@ -77,6 +77,7 @@ void Trainer::build_model() {
   const bool shared = recipe_.parallel.zero == 1 && communicator_.size() > 1;
   const int shares = shared ? communicator_.size() : 1;
   context.parameter_shares = shares;
+  context.restored = p.checkpoint.has_value();
   p.model = recipe_.model.make(context);
   ParameterStore& parameters = p.model->parameters();
   parameters.allocate_gradients();
@@ -161,6 +162,7 @@ void Trainer::resume() {
     restore(*p.checkpoint);
     p.checkpoint.reset();
   }
+  broadcast_states(p.model->parameters(), communicator_);
   open_data();
 }
 
@@ -177,6 +179,10 @@ void Trainer::restore(const Checkpoint& checkpoint) {
   p.passed_over = passed != checkpoint.values.end() ? std::get<std::int64_t>(passed->second) : 0;
   if (SpectralNorms* norms = p.observation->spectral_norms()) {
     norms->restore(checkpoint.find(TensorRole::kMonitor, "spectral_norms"));
+  }
+  if (const auto clips = checkpoint.texts.find("qk_clips");
+      clips != checkpoint.texts.end() && p.step->qk_clip().active()) {
+    p.step->qk_clip().restore(clips->second);
   }
   if (const auto best = checkpoint.values.find("best_evaluation");
       best != checkpoint.values.end()) {
@@ -262,6 +268,9 @@ void Trainer::describe() const {
       p.plan.batch_samples, p.plan.tokens_per_sample, p.plan.micro_batch, communicator_.size(),
       communicator_.size() == 1 ? "" : "s", p.plan.threads, p.plan.threads == 1 ? "" : "s",
       p.reducer->buckets().size(), communicator_.description()));
+  if (const std::string clipped = p.step->qk_clip().description(); !clipped.empty()) {
+    log_.line(clipped);
+  }
 }
 
 }  // namespace clausius

@@ -2,9 +2,12 @@
 // What a checkpoint of a run holds, under which names.
 #include "train/training_state.h"
 
+#include <algorithm>
+#include <cmath>
 #include <set>
 
 #include "core/error.h"
+#include "core/ops/sum_of_squares/sum_of_squares.h"
 #include "core/version.h"
 #include "train/buckets.h"
 #include "train/run_directory.h"
@@ -23,6 +26,17 @@ std::vector<OptimizerState> whole_state(Optimizer& optimizer,
   }
   return communicator.rank() == 0 ? states : std::vector<OptimizerState>();
 }
+
+namespace {
+
+// One bad vector would be all that a resumed run has.
+void check_finite(const StateTensor& state) {
+  const double squares = ops::sum_of_squares(state.value.contiguous()).item();
+  CLS_CHECK(std::isfinite(squares), GuardError, "state '", state.path,
+            "' is not finite; no checkpoint is written with it");
+}
+
+}  // namespace
 
 Checkpoint make_checkpoint(const Recipe& recipe,
                            const RunPlan& plan,
@@ -49,6 +63,10 @@ Checkpoint make_checkpoint(const Recipe& recipe,
   for (Parameter& parameter : parameters.parameters()) {
     checkpoint.tensors.push_back(
         {parameter.path(), TensorRole::kParameter, parameter.master().to(kCpu)});
+  }
+  for (const StateTensor& state : parameters.states()) {
+    check_finite(state);
+    checkpoint.tensors.push_back({state.path, TensorRole::kState, state.value.to(kCpu)});
   }
   // Moments by parameter, not as flat buffers: another layout (padding, order) still reads them.
   for (const OptimizerState& state : optimizer) {
@@ -82,12 +100,33 @@ void restore_parameters(const Checkpoint& checkpoint, ParameterStore& parameters
   for (Parameter& parameter : parameters.parameters()) {
     restore(checkpoint, TensorRole::kParameter, parameter.path(), parameter.master());
   }
+  for (const StateTensor& state : parameters.states()) {
+    restore(checkpoint, TensorRole::kState, state.path, state.value);
+  }
+  const auto has_state = [&](const std::string& name) {
+    return std::any_of(parameters.states().begin(), parameters.states().end(),
+                       [&](const StateTensor& state) { return state.path == name; });
+  };
   for (const CheckpointTensor& tensor : checkpoint.tensors) {
     CLS_CHECK(tensor.role != TensorRole::kParameter || parameters.find(tensor.name) != nullptr,
               DataError, "parameter '", tensor.name,
               "' of the checkpoint has no place in the model");
+    CLS_CHECK(tensor.role != TensorRole::kState || has_state(tensor.name), DataError, "state '",
+              tensor.name,
+              "' of the checkpoint has no place in the model: is linear.reparam another, or "
+              "qkv_grouping?");
   }
   parameters.refresh_compute_copy();
+}
+
+void broadcast_states(ParameterStore& parameters, Communicator& communicator) {
+  for (StateTensor& state : parameters.states()) {
+    Tensor host = state.value.to(kCpu).contiguous();
+    communicator.broadcast(host, 0, "state " + state.path);
+    if (host.raw() != state.value.raw()) {
+      state.value.copy_from(host);
+    }
+  }
 }
 
 void restore_optimizer(const Checkpoint& checkpoint,
@@ -149,8 +188,13 @@ LoadedModel load_model(const SavedModel& saved) {
     loaded.tokenizer = Tokenizer::from_json(tokenizer->second);
   }
   loaded.step = saved.checkpoint.step;
-  loaded.model = loaded.recipe.model.make(loaded.recipe.model_context());
+  ModelContext context = loaded.recipe.model_context();
+  context.restored = true;
+  loaded.model = loaded.recipe.model.make(context);
   restore_parameters(saved.checkpoint, loaded.model->parameters());
+  if (Reparam* reparam = loaded.model->reparam()) {
+    reparam->begin_evaluation();
+  }
   return loaded;
 }
 

@@ -39,9 +39,12 @@ struct RunPosition {
                                          const std::vector<OptimizerState>& optimizer,
                                          const Dataset& data);
 
-/// Copies the checkpoint's parameters into the store, by name.
-/// Errors: DataError naming a parameter that is missing, unknown, or of another shape.
+/// Copies the checkpoint's parameters and states into the store, by name.
+/// Errors: DataError naming one that is missing, unknown, or of another shape.
+/// A reparametrisation then still has to begin a step or an evaluation.
 void restore_parameters(const Checkpoint& checkpoint, ParameterStore& parameters);
+/// The states of rank 0 on every rank. Collective.
+void broadcast_states(ParameterStore& parameters, Communicator& communicator);
 /// The same for what the optimizer keeps of it: the whole, or this rank's shares.
 void restore_optimizer(const Checkpoint& checkpoint,
                        Optimizer& optimizer,

@@ -2,6 +2,7 @@
 // Differentiable y = f(x W^T + b).
 #pragma once
 
+#include "autograd/rules/row_scales.h"
 #include "autograd/variable.h"
 #include "core/ops/pointwise_tables.h"
 
@@ -14,9 +15,11 @@ struct PointwiseOp {
 };
 
 /// x (.., M), weight [N, M], bias [N] or undefined -> (.., N). See ops::linear_activation. Compute-bound.
+/// `scales` as in linear.
 [[nodiscard]] Variable linear_activation(const Variable& x,
                                          const Variable& weight_NM,
                                          const Variable& bias_N,
-                                         const PointwiseOp& f);
+                                         const PointwiseOp& f,
+                                         const RowScales& scales = {});
 
 }  // namespace clausius

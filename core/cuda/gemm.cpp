@@ -7,6 +7,7 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <vector>
 
 #include "core/checked.h"
 #include "core/cuda/check.h"
@@ -30,6 +31,7 @@ namespace {
 struct Library {
   cublasLtHandle_t handle = nullptr;
   Tensor workspace;
+  Tensor betas;  // 0 and 1, for products whose alpha is on the device: both are read there, or none
 };
 
 // The heuristic wants to know how far the operands are aligned.
@@ -99,6 +101,9 @@ void describe(Plan& plan, const GemmProblem& p) {
   CLS_CUBLAS_CHECK(cublasLtMatmulDescInit(&plan.product, CUBLAS_COMPUTE_32F, CUDA_R_32F));
   set(plan.product, CUBLASLT_MATMUL_DESC_TRANSA, p.b.transposed ? CUBLAS_OP_T : CUBLAS_OP_N);
   set(plan.product, CUBLASLT_MATMUL_DESC_TRANSB, p.a.transposed ? CUBLAS_OP_T : CUBLAS_OP_N);
+  if (p.device_scale) {
+    set(plan.product, CUBLASLT_MATMUL_DESC_POINTER_MODE, CUBLASLT_POINTER_MODE_DEVICE);
+  }
   if (p.bias) {
     set(plan.product, CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_BIAS);
   }
@@ -148,6 +153,7 @@ Library& library_of(Device device) {
   Library& library = libraries[device.index];
   if (library.handle == nullptr) {
     library.workspace = Tensor::empty({kGemmWorkspaceBytes}, Dtype::kU8, device);
+    library.betas = Tensor::from(std::vector<float>{0.0F, 1.0F}, {2}).to(device);
     CLS_CUBLAS_CHECK(cublasLtCreate(&library.handle));
   }
   return library;
@@ -178,8 +184,11 @@ bool run_gemm(
   if (problem.bias) {
     set(p.product, CUBLASLT_MATMUL_DESC_BIAS_POINTER, data.bias);
   }
-  CLS_CUBLAS_CHECK(cublasLtMatmul(library.handle, &p.product, &alpha, data.b, &p.b, data.a, &p.a,
-                                  &beta, data.c, &p.c, data.out, &p.out, &p.algorithm,
+  const float* alpha_at = problem.device_scale ? data.alpha : &alpha;
+  const float* beta_at =
+      problem.device_scale ? library.betas.data<float>() + (beta != 0 ? 1 : 0) : &beta;
+  CLS_CUBLAS_CHECK(cublasLtMatmul(library.handle, &p.product, alpha_at, data.b, &p.b, data.a, &p.a,
+                                  beta_at, data.c, &p.c, data.out, &p.out, &p.algorithm,
                                   library.workspace.raw(), kGemmWorkspaceBytes, compute_stream()));
   return true;
 }

@@ -90,6 +90,7 @@ void gemm(const Tensor& a, const Tensor& b, Tensor& out, const ops::GemmOptions&
   CLS_ASSERT(a.size(-1) == b.size(-2) && a.size(-2) == out.size(-2) && b.size(-1) == out.size(-1));
   CLS_ASSERT(a.rank() == out.rank() && b.rank() == out.rank() && out.rank() <= 3);
   CLS_ASSERT(out.numel() > 0 && a.size(-1) > 0 && a.dtype() == b.dtype());
+  CLS_ASSERT(!options.factor || options.alpha == 1.0);
   const MatrixLayout out_layout = layout_of(out);
   if (out_layout.step > 0 && out_layout.transposed && !options.bias_N) {
     Tensor flipped = out.transpose(-1, -2);
@@ -125,13 +126,15 @@ void gemm(const Tensor& a, const Tensor& b, Tensor& out, const ops::GemmOptions&
                             .c_stride = bias.rest ? 0 : batch_stride(out),
                             .in_dtype = a.dtype(),
                             .out_dtype = out.dtype(),
-                            .bias = bias.first.defined()};
+                            .bias = bias.first.defined(),
+                            .device_scale = options.factor.defined()};
   const bool done = run_gemm(problem,
                              {.a = left.raw(),
                               .b = right.raw(),
                               .out = out.raw(),
                               .c = bias.rest ? bias.rest.raw() : out.raw(),
-                              .bias = bias.first ? bias.first.raw() : nullptr},
+                              .bias = bias.first ? bias.first.raw() : nullptr,
+                              .alpha = options.factor ? options.factor.data<float>() : nullptr},
                              static_cast<float>(options.alpha),
                              options.accumulate || bias.rest ? 1.0F : 0.0F, out.device());
   if (!done) {

@@ -12,7 +12,7 @@
 
 namespace clausius::cuda {
 
-/// out = alpha a b + bias + beta c for `batch` matrices, one rounding at the end; rows of out and c are dense. Strides are in elements.
+/// out = alpha a b + bias + beta c (beta 0 or 1) for `batch` matrices, one rounding at the end; rows of out and c are dense. Strides are in elements.
 struct GemmProblem {
   std::int64_t batch = 1;
   std::int64_t m = 0;
@@ -29,6 +29,7 @@ struct GemmProblem {
   Dtype in_dtype = Dtype::kF32;
   Dtype out_dtype = Dtype::kF32;
   bool bias = false;
+  bool device_scale = false;                             // alpha and beta are read on the device
   auto operator<=>(const GemmProblem&) const = default;  // NOLINT(modernize-use-nullptr)
 };
 
@@ -38,6 +39,7 @@ struct GemmPointers {
   void* out = nullptr;
   const void* c = nullptr;     // of out's type: out itself or other memory; not read when beta is 0
   const void* bias = nullptr;  // n numbers of out's type, 16-byte aligned
+  const float* alpha = nullptr;  // on the device, in place of the number, with device_scale
 };
 
 /// False, and nothing done, where the library has no algorithm that reads one row of c for all.

@@ -21,10 +21,11 @@ struct MatrixItem {
   std::int64_t v_at = 0;
 };
 
-/// Matrices of one launch; with 40 bytes for Item at most 3.1 of the 4 KiB that arguments may take.
+/// Matrices of one launch; at most 40, and fewer where Item is large: arguments may take 4 KiB.
 template <class Item>
 struct MatrixBatch {
-  static constexpr int kMost = 40;
+  static constexpr int kFit = 3800 / static_cast<int>(sizeof(MatrixItem) + sizeof(Item));
+  static constexpr int kMost = kFit < 40 ? kFit : 40;
   int count = 0;
   std::int64_t first = 0;  // number of the first matrix in the whole list
   std::int64_t chunks = 0;

@@ -25,7 +25,12 @@ HeadProjection::HeadProjection(std::int64_t model_dim,
                                const InitStream& init)
     : heads_(heads),
       weight_(&init.weight(
-          "weight", Role::kMatrix, {(heads.query + 2 * heads.key) * heads.dim, model_dim})) {
+          "weight", Role::kMatrix, {(heads.query + 2 * heads.key) * heads.dim, model_dim})),
+      scales_(&init.reparametrize(
+          *weight_,
+          {{.name = "q", .part = LinearPart::kQ, .rows = heads.query * heads.dim},
+           {.name = "k", .part = LinearPart::kK, .rows = heads.key * heads.dim},
+           {.name = "v", .part = LinearPart::kV, .rows = heads.key * heads.dim}})) {
   constexpr std::array kParts = {Projection::kQ, Projection::kK, Projection::kV};
   for (const Projection part : kParts) {
     const std::int64_t count = part == Projection::kQ ? heads.query : heads.key;
@@ -38,6 +43,11 @@ HeadProjection::HeadProjection(std::int64_t model_dim,
                    [](const Parameter* parameter) { return parameter != nullptr; })) {
     biases_.clear();
   }
+}
+
+Parameter* HeadProjection::bias_of(Projection projection) const {
+  const auto part = static_cast<std::size_t>(projection);  // q, k, v in this order
+  return part < biases_.size() ? biases_[part] : nullptr;
 }
 
 Variable HeadProjection::bias() const {
@@ -56,7 +66,7 @@ Variable HeadProjection::bias() const {
 }
 
 HeadProjections HeadProjection::forward(const Variable& x_BTM) const {
-  const Variable qkv = linear(x_BTM, weight_->variable(), bias());
+  const Variable qkv = linear(x_BTM, weight_->variable(), bias(), *scales_);
   const std::array<std::int64_t, 3> counts = {heads_.query, heads_.key, heads_.key};
   std::vector<Variable> parts = split_heads(qkv, counts, heads_.dim);
   return {parts[0], parts[1], parts[2]};

@@ -45,6 +45,8 @@ class HeadProjection {
   /// x_BTM -> views of one product; their gradients meet in one buffer.
   [[nodiscard]] HeadProjections forward(const Variable& x_BTM) const;
   [[nodiscard]] Parameter& weight() const { return *weight_; }
+  /// nullptr where there is none.
+  [[nodiscard]] Parameter* bias_of(Projection projection) const;
   [[nodiscard]] Dtype compute_dtype() const { return weight_->value().dtype(); }
   [[nodiscard]] Device device() const { return weight_->value().device(); }
 
@@ -53,6 +55,7 @@ class HeadProjection {
 
   HeadCounts heads_;
   Parameter* weight_;
+  const RowScales* scales_;
   std::vector<Parameter*> biases_;  // q, k, v; nullptr where there is none; empty without any
 };
 

@@ -14,6 +14,8 @@
 #include "layers/attention/head_projection.h"
 #include "layers/attention/key_value_cache.h"
 #include "layers/attention/output_gate.h"
+#include "layers/attention/output_norm.h"
+#include "layers/attention/qk_clip.h"
 #include "layers/attention/qk_norm.h"
 #include "layers/attention/sink.h"
 #include "layers/attention/temperature.h"
@@ -52,7 +54,9 @@ struct SoftmaxAttentionConfig {
             .takes_rope = true,
             .rope_dim = head_dim.value_or(shape.head_dim),
             .limited = std::holds_alternative<TemperaturePerHeadPosition>(temperature),
-            .has_temperature = !std::holds_alternative<NoKind>(temperature)};
+            .has_temperature = !std::holds_alternative<NoKind>(temperature),
+            .has_gate = !std::holds_alternative<NoKind>(output_gate),
+            .clips_qk = qk_clip.has_value()};
   }
 
   std::optional<std::int64_t> num_heads;
@@ -65,6 +69,8 @@ struct SoftmaxAttentionConfig {
   std::optional<double> logit_softcap;
   SinkKind sink = SinkKind::kNone;
   TemperatureChoice temperature;
+  std::optional<QkClipConfig> qk_clip;
+  OutputNormChoice output_norm;
   OutputGateChoice output_gate;
   double dropout = 0.0;
   SoftmaxKernelConfig kernel;
@@ -91,6 +97,11 @@ struct SoftmaxAttentionConfig {
             "scores s become cap tanh(s / cap) before the softmax; null = no cap", positive);
     v.field("sink", sink, "learned: a logit per head, with value 0, joins every row");
     v.field("temperature", temperature, "a learned number that divides the scores");
+    v.field(
+        "qk_clip", qk_clip,
+        "heads whose scores grew beyond a threshold have their q and k shrunk after the update");
+    v.field("output_norm", output_norm,
+            "of what attention returns, over all heads, before the gate");
     LayerShape own = shape;
     own.head_dim = head_dim.value_or(shape.head_dim);
     v.field_in(own, "output_gate", output_gate,
@@ -109,6 +120,8 @@ struct SoftmaxAttentionConfig {
     const std::int64_t key_heads = num_kv_heads.value_or(shape.num_kv_heads);
     check.that(query_heads % key_heads == 0, "num_kv_heads", key_heads,
                " does not divide num_heads ", query_heads);
+    check.that(!qk_clip || std::holds_alternative<NoKind>(qk_norm), "qk_clip",
+               "qk_norm takes out again what is clipped; use one of them");
     if (kernel.engine == Engine::kCudnn) {
       check.that(dropout == 0, "dropout",
                  "engine cudnn draws random numbers of its own; use 0, or engine auto");
@@ -121,6 +134,8 @@ struct SoftmaxAttentionConfig {
       check.that(!std::holds_alternative<QkL2Norm>(qk_norm), "qk_norm",
                  "engine cudnn takes one scale for all heads, and l2_norm learns one for each; use "
                  "rms_norm or none, or engine auto");
+      check.that(!qk_clip, "qk_clip",
+                 "engine cudnn reports no scores to clip by; use null, or engine auto");
       check.that(std::holds_alternative<NoKind>(temperature), "temperature",
                  "engine cudnn takes one scale for all heads; use none, or engine auto");
       check.that(ops::cudnn_attention_takes(head_dim.value_or(shape.head_dim)), "head_dim",
@@ -132,9 +147,9 @@ struct SoftmaxAttentionConfig {
   }
 };
 
-/// y = out(softmax(cap(scale / t rope(norm(q)) rope(norm(k))^T)) v * gate(x)), q, k, v = qkv(x).
+/// y = out(norm(softmax(cap(scale / t rope(norm(q)) rope(norm(k))^T)) v) * gate(x)), q, k, v = qkv(x).
 /// Parameters: qkv.weight [(H + 2 G) D, M], rows of q, then k, then v; out.weight [M, H D] (residual output); biases where asked for;
-///             those of qk_norm.h, sink.h, temperature.h and output_gate.h, where the recipe names them.
+///             those of qk_norm.h, sink.h, temperature.h, output_norm.h and output_gate.h, where the recipe names them.
 /// Telemetry:  row entropies with gradient, outcomes (visible keys, and the sink), largest raw logit of each head; nothing with
 ///             engine cudnn.
 class SoftmaxAttention final : public SequenceMixer {
@@ -152,12 +167,16 @@ class SoftmaxAttention final : public SequenceMixer {
         qk_norm_(config.qk_norm, heads_, init),
         sink_(config.sink, heads_.query, init),
         temperature_(config.temperature, heads_.query, init),
-        gate_(config.output_gate, heads_.query * heads_.dim, heads_.dim, init),
+        norm_(config.output_norm, heads_.query * heads_.dim, init),
+        gate_(config.output_gate,
+              heads_.query * heads_.dim,
+              heads_.dim,
+              init.for_part(LinearPart::kGate)),
         out_(heads_.query * heads_.dim,
              shape.model_dim,
              {.bias = has_bias(config.bias.value_or(BiasOf(shape.bias)), Projection::kOut),
               .residual_output = true},
-             init.child("out")) {}
+             init.child("out").for_part(LinearPart::kOut)) {}
 
   Variable forward(const Variable& x_BTM,
                    const SequenceContext& context,
@@ -204,6 +223,20 @@ class SoftmaxAttention final : public SequenceMixer {
 
   bool raise_temperature(std::int64_t head, double factor) override {
     return temperature_.raise(head, factor);
+  }
+
+  std::optional<QkClipTarget> qk_clip() const override {
+    if (!config_.qk_clip) {
+      return std::nullopt;
+    }
+    return QkClipTarget{.plan = {.query_heads = heads_.query,
+                                 .key_heads = heads_.key,
+                                 .head_dim = heads_.dim,
+                                 .threshold = config_.qk_clip->threshold,
+                                 .balance = config_.qk_clip->balance},
+                        .weight = &qkv_.weight(),
+                        .q_bias = qkv_.bias_of(Projection::kQ),
+                        .k_bias = qkv_.bias_of(Projection::kK)};
   }
 
   double mixing_flops_per_token(std::int64_t context_length) const override {
@@ -284,7 +317,7 @@ class SoftmaxAttention final : public SequenceMixer {
 
   Variable finish(const Variable& y_BTHD, const Variable& x_BTM) const {
     const Variable y_BTF = reshape(y_BTHD, {y_BTHD.size(0), y_BTHD.size(1), -1});
-    return out_.forward(gate_.forward(y_BTF, x_BTM));
+    return out_.forward(gate_.forward(norm_.forward(y_BTF), x_BTM));
   }
 
   HeadCounts heads_;
@@ -295,6 +328,7 @@ class SoftmaxAttention final : public SequenceMixer {
   QkNorm qk_norm_;
   AttentionSink sink_;
   Temperature temperature_;
+  OutputNorm norm_;
   OutputGate gate_;
   Linear out_;
 };

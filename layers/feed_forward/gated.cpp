@@ -19,31 +19,34 @@ struct SwigluConfig {
   static constexpr std::string_view kDoc = "down(silu(gate(x)) * up(x)).";
 
   Auto<std::int64_t> hidden_dim;
-  std::optional<bool> bias;
+  FeedForwardCommon common;
 
   void visit(ConfigVisitor& v, const LayerShape& shape) {
     v.derived(
         "hidden_dim", hidden_dim, [&] { return default_hidden_dim(shape.model_dim); },
         "8/3 model_dim rounded up to 256, below model_dim 1024 to 16", "width of gate and up",
         at_least(1));
-    v.derived(
-        "bias", bias, [&] { return shape.bias; }, "the model's", "biases in both matrices");
+    common.visit(v, shape, "biases in both matrices");
   }
+  [[nodiscard]] FeedForwardTraits facts() const { return common.facts(); }
 };
 
-/// Parameters: gate_up.weight [2 F, M] (gate rows first), down.weight [M, F] (residual output); biases where asked for.
+/// Parameters: gate_up.weight [2 F, M] (gate rows first), down.weight [M, F] (residual output); biases where asked for; those of
+///             branch_scale.h.
 /// Source:  Shazeer 2020, "GLU Variants Improve Transformer".
 class Swiglu final : public FeedForward {
  public:
   Swiglu(const SwigluConfig& config, const LayerShape& shape, const InitStream& init)
-      : hidden_dim_(config.hidden_dim.value_or(default_hidden_dim(shape.model_dim))),
+      : FeedForward(BranchScale(config.common.scale, init)),
+        hidden_dim_(config.hidden_dim.value_or(default_hidden_dim(shape.model_dim))),
         gate_up_(shape.model_dim,
                  2 * hidden_dim_,
-                 {.bias = config.bias.value_or(shape.bias)},
+                 {.bias = config.common.has_bias(shape),
+                  .fused = {{"gate", hidden_dim_}, {"up", hidden_dim_}}},
                  init.child("gate_up")),
         down_(hidden_dim_,
               shape.model_dim,
-              {.bias = config.bias.value_or(shape.bias), .residual_output = true},
+              {.bias = config.common.has_bias(shape), .residual_output = true},
               init.child("down")) {}
 
   Variable forward(const Variable& x) const override {

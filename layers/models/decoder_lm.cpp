@@ -29,6 +29,7 @@ Tensor positions_from(std::int64_t first, std::int64_t batch, std::int64_t count
 
 DecoderLm::DecoderLm(const DecoderLmConfig& config, const ModelContext& context)
     : store_(context.compute, context.master, context.device),
+      reparam_(config.linear.reparam.make(store_, context.seed)),
       vocab_size_(config.vocab_size.value_or(context.vocab_size)),
       context_length_(config.context_length.value_or(context.context_length)),
       dropout_(config.dropout) {
@@ -36,13 +37,16 @@ DecoderLm::DecoderLm(const DecoderLmConfig& config, const ModelContext& context)
   embedding_scale_ = by_width ? std::sqrt(static_cast<double>(config.model_dim))
                               : std::get<double>(config.embedding_scale);
   const std::unique_ptr<Initializer> initializer = config.init.make();
-  const InitStream init(store_, *initializer, context.seed, config.layer_shape(0, context));
+  const InitStream init =
+      InitStream(store_, *initializer, context.seed, config.layer_shape(0, context))
+          .with_reparam(*reparam_);
   embedding_ =
       &init.child("embedding").weight("weight", Role::kEmbedding, {vocab_size_, config.model_dim});
   build_layers(config, context, init);
   build_ends(config, context, init);
   build_regularizers(context, init);
   store_.allocate(context.parameter_shares);
+  reparam_->start(context.restored);
 }
 
 void DecoderLm::build_layers(const DecoderLmConfig& config,
@@ -68,6 +72,12 @@ void DecoderLm::build_layers(const DecoderLmConfig& config,
                                           shape, stream);
     for (std::size_t p = first; p < store_.parameters().size(); ++p) {
       layer.parameters.push_back(&store_.parameters()[p]);
+    }
+    for (Parameter* shared : layer.block->feed_forward().shared_parameters()) {
+      if (std::find(layer.parameters.begin(), layer.parameters.end(), shared) ==
+          layer.parameters.end()) {
+        layer.parameters.push_back(shared);
+      }
     }
     if (positions[i].facts().rotates && mixers[i].facts(shape).takes_rope) {
       layer.position = positions[i].make(shape, stream.child("position"));
@@ -96,7 +106,9 @@ void DecoderLm::build_ends(const DecoderLmConfig& config,
     head_ = embedding_;
     store_.add_alias("head.weight", *embedding_);
   } else {
-    head_ = &init.child("head").weight("weight", Role::kHead, {vocab_size_, config.model_dim});
+    const InitStream of_head = init.child("head").for_part(LinearPart::kHead);
+    head_ = &of_head.weight("weight", Role::kHead, {vocab_size_, config.model_dim});
+    head_scales_ = &of_head.reparametrize(*head_);
   }
 }
 
@@ -204,15 +216,30 @@ ForwardLoss DecoderLm::forward_loss(const Batch& given, const ForwardOptions& op
   if (regularized && observed.telemetry == nullptr) {
     observed.telemetry = &telemetry;
   }
-  const LmHeadCrossEntropy loss =
-      lm_head_cross_entropy(hidden(batch, observed), head_->variable(), batch.targets_BT);
-  ForwardLoss result{.loss_sum = loss.loss_sum, .token_loss_N = loss.token_loss_N};
+  const LmHeadCrossEntropy loss = lm_head_cross_entropy(
+      hidden(batch, observed), head_->variable(), batch.targets_BT, {},
+      regularized ? head_share(options.regularizer_shares) : Tensor(), head_alpha());
+  ForwardLoss result{.loss_sum = loss.loss_sum,
+                     .optimized = loss.optimized,
+                     .token_loss_N = loss.token_loss_N,
+                     .log_sum_exp = loss.lse_sums.slice(0, 1, 3)};
   if (regularized) {
     for (const auto& regularizer : regularizers_) {
-      result.regularizer_sums.push_back(regularizer->sum(*observed.telemetry, batch));
+      result.regularizer_sums.push_back(regularizer->of_head()
+                                            ? Variable(loss.lse_sums.select(0, 0))
+                                            : regularizer->sum(*observed.telemetry, batch));
     }
   }
   return result;
+}
+
+Tensor DecoderLm::head_share(const Tensor& shares) const {
+  for (std::size_t i = 0; i < regularizers_.size() && shares.defined(); ++i) {
+    if (regularizers_[i]->of_head()) {
+      return shares.select(0, static_cast<int>(i));
+    }
+  }
+  return {};
 }
 
 std::vector<const Regularizer*> DecoderLm::regularizers() const {
@@ -225,13 +252,18 @@ std::vector<const Regularizer*> DecoderLm::regularizers() const {
 
 std::vector<FlatRange> DecoderLm::layer_ranges() const {
   std::vector<FlatRange> ranges;
+  std::int64_t end = 0;  // of the layers before
   for (const Layer& layer : layers_) {
     FlatRange range;
     for (const Parameter* parameter : layer.parameters) {
+      if (parameter->offset() < end) {
+        continue;  // shared with a layer before, whose it is
+      }
       range.begin = range.size() == 0 ? parameter->offset() : range.begin;
       range.end = parameter->offset() + parameter->numel();
     }
     ranges.push_back(range);
+    end = range.size() > 0 ? range.end : end;
   }
   return ranges;
 }
@@ -246,6 +278,14 @@ std::vector<std::int64_t> DecoderLm::heads_per_layer() const {
     heads.push_back(layer.block->mixer().entropy_heads());
   }
   return heads;
+}
+
+std::vector<std::optional<QkClipTarget>> DecoderLm::qk_clips() const {
+  std::vector<std::optional<QkClipTarget>> targets;
+  for (const Layer& layer : layers_) {
+    targets.push_back(layer.block->mixer().qk_clip());
+  }
+  return targets;
 }
 
 ForwardCost DecoderLm::cost(std::int64_t context_length) const {
@@ -271,8 +311,12 @@ std::optional<std::int64_t> DecoderLm::longest_sequence() const {
   return tables ? std::optional(context_length_) : std::nullopt;
 }
 
+Tensor DecoderLm::head_alpha() const {
+  return head_scales_ == nullptr || head_scales_->empty() ? Tensor() : head_scales_->front().alpha;
+}
+
 Tensor DecoderLm::head_logits(const Tensor& x) {
-  return ops::linear(x, head_->value()).to(store_.master().dtype());
+  return ops::linear(x, head_->value(), {}, head_alpha()).to(store_.master().dtype());
 }
 
 Tensor DecoderLm::logits(const Tensor& tokens_BT) {

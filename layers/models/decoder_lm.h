@@ -31,6 +31,15 @@ constexpr auto words_of(EmbeddingScale /*unused*/) {
   return words("sqrt_dim");
 }
 
+/// What all linear maps of a model have in common.
+struct LinearConfig {
+  Choice<Reparam> reparam{"none"};
+
+  void visit(ConfigVisitor& v) {
+    v.field("reparam", reparam, "what products read in place of the trained weights");
+  }
+};
+
 struct DecoderLmConfig {
   static constexpr std::string_view kDoc =
       "A causal language model of blocks: sequence mixer and feed-forward.";
@@ -53,6 +62,7 @@ struct DecoderLmConfig {
   bool tie_embeddings = true;
   std::variant<double, EmbeddingScale> embedding_scale = 1.0;
   Choice<Initializer> init{"normal"};
+  LinearConfig linear;
 
   void visit(ConfigVisitor& v, const ModelContext& context);
   void validate(const ConfigCheck& check, const ModelContext& context) const;
@@ -72,9 +82,11 @@ class DecoderLm final : public LanguageModel {
                                          const ForwardOptions& options) override;
   [[nodiscard]] ParameterStore& parameters() override { return store_; }
   [[nodiscard]] std::vector<const Regularizer*> regularizers() const override;
+  [[nodiscard]] Reparam* reparam() override { return reparam_->empty() ? nullptr : reparam_.get(); }
   [[nodiscard]] std::vector<std::int64_t> heads_per_layer() const override;
   [[nodiscard]] std::vector<FlatRange> layer_ranges() const override;
   bool raise_temperature(std::int64_t layer, std::int64_t head, double factor) override;
+  [[nodiscard]] std::vector<std::optional<QkClipTarget>> qk_clips() const override;
   [[nodiscard]] ForwardCost cost(std::int64_t context_length) const override;
   [[nodiscard]] std::int64_t vocab_size() const override { return vocab_size_; }
   [[nodiscard]] std::int64_t context_length() const override { return context_length_; }
@@ -108,11 +120,16 @@ class DecoderLm final : public LanguageModel {
                                    Recompute recompute);
   /// Embedding to final norm, without a generation state.
   [[nodiscard]] Variable hidden(const Batch& batch, const ForwardOptions& options);
+  /// What multiplies the logits; undefined: nothing.
+  [[nodiscard]] Tensor head_alpha() const;
+  /// The share of the regularizer that the head makes; undefined where there is none.
+  [[nodiscard]] Tensor head_share(const Tensor& shares) const;
   [[nodiscard]] Tensor head_logits(const Tensor& x);
   /// Rope tables for positions below `count`.
   void reach(std::int64_t count);
 
   ParameterStore store_;
+  std::unique_ptr<Reparam> reparam_;
   std::int64_t vocab_size_ = 0;
   std::int64_t context_length_ = 0;
   std::int64_t rope_positions_ = 0;
@@ -120,6 +137,7 @@ class DecoderLm final : public LanguageModel {
   double dropout_ = 0.0;
   Parameter* embedding_ = nullptr;
   Parameter* head_ = nullptr;
+  const RowScales* head_scales_ = nullptr;
   std::unique_ptr<Position> input_position_;
   std::vector<Layer> layers_;
   std::unique_ptr<Norm> final_norm_;

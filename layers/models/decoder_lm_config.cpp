@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The recipe keys of decoder_lm and the rules between them.
+#include <algorithm>
 #include <cmath>
 
 #include "layers/models/decoder_lm.h"
@@ -51,10 +52,11 @@ void DecoderLmConfig::visit(ConfigVisitor& v, const ModelContext& context) {
   v.field("embedding_scale", embedding_scale,
           "multiplies the embedding; sqrt_dim = sqrt(model_dim)", positive);
   v.field("init", init, "how weights start");
+  v.field("linear", linear, "what the linear maps have in common");
 }
 
 ModelFacts DecoderLmConfig::facts(const ModelContext& context) const {
-  ModelFacts facts{.isolates_documents = true, .has_probabilities = false};
+  ModelFacts facts{.isolates_documents = true, .has_probabilities = false, .has_token_head = true};
   for (const Choice<SequenceMixer>& choice : mixer.choices()) {
     const MixerTraits traits = choice.facts(layer_shape(0, context));
     facts.isolates_documents = facts.isolates_documents && traits.isolates_documents;
@@ -63,6 +65,43 @@ ModelFacts DecoderLmConfig::facts(const ModelContext& context) const {
   }
   return facts;
 }
+
+namespace {
+
+// Parts that are named must be there.
+void check_reparam(const DecoderLmConfig& config,
+                   const ConfigCheck& check,
+                   const LayerShape& shape) {
+  const ReparamFacts facts = config.linear.reparam.facts();
+  const auto* parts = std::get_if<std::vector<LinearPart>>(&facts.apply_to);
+  const auto named = [&](LinearPart part) {
+    return parts != nullptr && std::find(parts->begin(), parts->end(), part) != parts->end();
+  };
+  const std::vector<Choice<SequenceMixer>> mixers = config.mixer.choices();
+  const std::vector<Choice<FeedForward>> branches = config.feed_forward.choices();
+  const std::string key = "linear.reparam.apply_to";
+  check.that(!named(LinearPart::kHead) || !config.tie_embeddings, key,
+             "the head is the embedding, whose rows are also looked up; set tie_embeddings: false, "
+             "or leave head out");
+  const bool scaled_away = facts.scale_free && (applies(facts.apply_to, LinearPart::kQ) ||
+                                                applies(facts.apply_to, LinearPart::kK));
+  check.that(!scaled_away ||
+                 std::none_of(mixers.begin(), mixers.end(),
+                              [&](const auto& choice) { return choice.facts(shape).clips_qk; }),
+             key,
+             "qk_clip scales the weights of q and k, which does nothing under this "
+             "reparametrisation; name other parts, or leave qk_clip out");
+  check.that(!named(LinearPart::kGate) ||
+                 std::any_of(mixers.begin(), mixers.end(),
+                             [&](const auto& choice) { return choice.facts(shape).has_gate; }),
+             key, "no mixer of this model has an output gate");
+  check.that(!named(LinearPart::kFeedForward) ||
+                 std::any_of(branches.begin(), branches.end(),
+                             [](const auto& choice) { return choice.kind() != "none"; }),
+             key, "no layer of this model has a feed-forward");
+}
+
+}  // namespace
 
 void DecoderLmConfig::validate(const ConfigCheck& check, const ModelContext& context) const {
   check.that(head_dim.has_value() && (check.written("head_dim") || model_dim % num_heads == 0),
@@ -84,6 +123,7 @@ void DecoderLmConfig::validate(const ConfigCheck& check, const ModelContext& con
                choice.kind(), " positions end at ", shape.context_length,
                ", and the data has rows of ", context.context_length, " tokens");
   }
+  check_reparam(*this, check, shape);
   bool some_take = false;
   bool some_temperature = false;
   for (const Choice<SequenceMixer>& choice : mixer.choices()) {
@@ -99,9 +139,20 @@ void DecoderLmConfig::validate(const ConfigCheck& check, const ModelContext& con
   }
   check.that(!some_rotate || some_take || !check.written("position"), "position",
              "no mixer of this model takes rope");
+  std::optional<double> slope;
+  for (const Choice<FeedForward>& choice : feed_forward.choices()) {
+    const FeedForwardTraits traits = choice.facts(shape);
+    check.that(residual || !traits.scales_residual, "feed_forward",
+               "scale: learned multiplies the residual, and model.residual is false");
+    check.that(!traits.shared_slope || slope.value_or(*traits.shared_slope) == *traits.shared_slope,
+               "feed_forward", "one slope for all layers starts at ", slope.value_or(0.0),
+               " or at ", traits.shared_slope.value_or(0.0), ", not at both");
+    slope = traits.shared_slope ? traits.shared_slope : slope;
+  }
   for (const Choice<Norm>& choice : norm.choices()) {
-    check.warn_unless(choice.kind() != "none" || some_temperature, "norm",
-                      "a model without norms may diverge");
+    check.warn_unless(
+        choice.kind() != "none" || some_temperature || linear.reparam.kind() == "sigma", "norm",
+        "a model without norms may diverge");
   }
 }
 

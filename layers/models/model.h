@@ -13,7 +13,9 @@
 #include "core/config.h"
 #include "core/registry.h"
 #include "layers/context.h"
+#include "layers/mixer.h"
 #include "layers/regularizers/regularizer.h"
+#include "layers/reparam/reparam.h"
 
 // Legend: B batch, T tokens, N targets, V vocabulary.
 namespace clausius {
@@ -30,15 +32,22 @@ struct ForwardOptions {
   std::uint32_t step = 0;
   Recompute recompute = Recompute::kNone;
   Telemetry* telemetry = nullptr;
+  /// [regularizers], f64, where the model is: what the sum of each is multiplied by where loss_sum is multiplied by 1. Read by
+  /// regularizers whose gradient is made with the loss's (Regularizer::of_head), which have none without it.
+  Tensor regularizer_shares{};
 };
 
 struct ForwardLoss {
   /// Sum over the batch of what the objective minimises; divide by the weight of the global batch.
   Variable loss_sum;
+  /// What gradients start from in its place: loss_sum, and the sums of regularizers that are made with it times their shares.
+  Variable optimized;
   /// Of each target, 0 where ignored, f32; undefined where the objective has no such thing.
   Tensor token_loss_N;
   /// Sums of the model's regularizers, one for each, in training only.
   std::vector<Variable> regularizer_sums{};
+  /// Of the head's logits, [2] f64: the sum over targets of their log-sum-exp, and the largest; undefined for models without such a head.
+  Tensor log_sum_exp{};
 };
 
 /// The arithmetic of one forward pass, for `plan` and the metrics; a training step is three times it (attention 3.5 times).
@@ -64,13 +73,15 @@ class Model {
   [[nodiscard]] virtual std::vector<std::int64_t> heads_per_layer() const = 0;
   /// Where each layer's parameters lie in the flat buffers, ascending; an empty range for a layer without parameters.
   [[nodiscard]] virtual std::vector<FlatRange> layer_ranges() const { return {}; }
-  /// Matrices that are reparametrised, with their numbers as of now. Waits for a device.
-  [[nodiscard]] virtual std::vector<ReparamObservation> reparametrized() const { return {}; }
   /// Multiplies the softmax temperature of a head by `factor` > 0, in the master values; the caller refreshes the compute copy. False:
   /// the layer has none. The same call on every rank keeps them equal.
   virtual bool raise_temperature(std::int64_t /*layer*/, std::int64_t /*head*/, double /*factor*/) {
     return false;
   }
+  /// What changes its weights, nullptr where nothing does. Its begin_evaluation() is due whenever parameters have changed.
+  [[nodiscard]] virtual Reparam* reparam() { return nullptr; }
+  /// What is clipped in each layer after an update; empty: nothing in any.
+  [[nodiscard]] virtual std::vector<std::optional<QkClipTarget>> qk_clips() const { return {}; }
   [[nodiscard]] virtual ForwardCost cost(std::int64_t context_length) const = 0;
 };
 
@@ -116,6 +127,8 @@ struct ModelContext {
   /// Ranks that share the flat parameter buffers evenly (ZeRO-1).
   std::int64_t parameter_shares = 1;
   std::vector<Choice<Regularizer>> regularizers{};
+  /// Parameters and states will be read from a checkpoint: what it costs to find their start is spared.
+  bool restored = false;
 };
 
 /// What a recipe can be checked against before a model is made. Configs say it: `ModelFacts facts(const ModelContext&) const`.
@@ -123,6 +136,7 @@ struct ModelFacts {
   bool isolates_documents = false;  // every mixer keeps packed documents apart
   bool has_probabilities = false;   // some mixer has an entropy
   bool has_temperature = false;     // some mixer learns a softmax temperature
+  bool has_token_head = false;      // it predicts tokens
 };
 
 /// Kinds register themselves by name (recipe key model.kind).

@@ -39,6 +39,9 @@ class Regularizer {
   [[nodiscard]] virtual bool averages() const { return true; }
   /// What the sum is divided by, as far as this batch goes. Reads nothing that lives on a device.
   [[nodiscard]] virtual double count(const Batch& batch) const = 0;
+  /// Whether the head makes this one's sum and gradient together with the loss's: the sum of squares of the log-sum-exp of its logits.
+  /// sum() is then never called.
+  [[nodiscard]] virtual bool of_head() const { return false; }
   /// Shapes:  -> [], with gradients for the observed values and for this regularizer's own parameters.
   [[nodiscard]] virtual Variable sum(const Telemetry& telemetry, const Batch& batch) const = 0;
 };
@@ -54,6 +57,7 @@ constexpr auto words_of(Anneal /*unused*/) {
 /// What a recipe can be checked against before a regularizer is made.
 struct RegularizerFacts {
   bool needs_probabilities = false;  // some mixer must have an entropy
+  bool needs_token_head = false;     // the model must predict tokens
   std::int64_t skip_rows = 0;        // rows of a sample that it leaves out
   bool anneals = false;              // its weight depends on the length of the run
 };

@@ -18,7 +18,8 @@ double running_norm(const Tensor& weight_MN, const Tensor& u_N, std::string_view
   const std::vector<std::string> names = {std::string(name)};
   Tensor v = Tensor::empty({weight_MN.size(0)}, Dtype::kF64);
   Tensor sigma = Tensor::empty({1}, Dtype::kF64);
-  ops::spectral_evaluate(weights, u_N.to(kCpu).to(Dtype::kF64).contiguous(), v, sigma);
+  Tensor u = u_N.to(kCpu).to(Dtype::kF64).clone();
+  ops::spectral_refresh(weights, u, v, sigma);
   ops::check_sigmas(sigma, names);
   return sigma.data<double>()[0];
 }

@@ -11,7 +11,7 @@ namespace clausius {
 /// Where the spectral norm comes from.
 enum class SigmaFold {
   kExact,    // Lanczos: |W_hat| = |gamma|
-  kRunning,  // |W u| of the stored u: what evaluation used
+  kRunning,  // the stored u with one more iteration: what evaluation uses
 };
 
 /// W_hat = gamma / sigma(W) W.

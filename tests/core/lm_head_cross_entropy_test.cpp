@@ -34,6 +34,7 @@ struct Options {
   std::int64_t ignore_every = 0;
   bool weighted = false;
   double scale = 1.0;
+  double z_weight = 0.0;  // 0: none
 };
 
 OpCase row(const std::string& name, const Shape& x, std::int64_t vocabulary, Options options = {}) {
@@ -55,9 +56,12 @@ OpCase row(const std::string& name, const Shape& x, std::int64_t vocabulary, Opt
   }
   op_case.fn = [weights, options](const std::vector<Variable>& in) -> std::vector<Variable> {
     const Dtype wide = in[0].dtype() == Dtype::kF64 ? Dtype::kF64 : Dtype::kF32;
+    const Device device = in[0].value().device();
+    const Tensor z_weight =
+        options.z_weight != 0 ? Tensor::scalar(options.z_weight, Dtype::kF64, device) : Tensor();
     return {lm_head_cross_entropy(in[0], in[1], in[2].value(),
-                                  options.weighted ? weights.to(wide) : Tensor())
-                .loss_sum};
+                                  options.weighted ? weights.to(wide) : Tensor(), z_weight)
+                .optimized};
   };
   op_case.reduction = std::max({tokens.numel(), x[-1], vocabulary});
   // bf16: dlogits, then dx and dW.
@@ -71,7 +75,11 @@ CLS_OP_CASES(lm_head_cross_entropy,
               row("prime", {37, 13}, 101, {.ignore_every = 3, .weighted = true}),
               row("over_a_block", {67, 33}, 300, {.ignore_every = 5}),
               row("all_ignored", {6, 4}, 5, {.ignore_every = 1}), row("no_tokens", {0, 4}, 5),
-              row("padded_rows", {5, 2}, 1024), row("huge", {9, 8}, 33, {.scale = 1000.0})});
+              row("padded_rows", {5, 2}, 1024), row("huge", {9, 8}, 33, {.scale = 1000.0}),
+              row("z_loss", {2, 3, 4}, 11, {.weighted = true, .z_weight = 0.3}),
+              row("z_loss_prime", {37, 13}, 101, {.ignore_every = 3, .z_weight = 0.02}),
+              row("z_loss_all_ignored", {6, 4}, 5, {.ignore_every = 1, .z_weight = 0.3}),
+              row("z_loss_one_logit", {3, 2}, 1, {.z_weight = 0.7})});
 
 struct Inputs {
   Tensor x;
@@ -102,6 +110,61 @@ TEST(LmHeadCrossEntropy, TokenLossesAndLse) {
   }
 }
 
+// A fall of the logits, so that log-sum-exps are below 0: their mean, largest and squares by their definitions.
+void check_lse_sums(Device device) {
+  Inputs in = inputs(41, 19, 133, Dtype::kF32);
+  in.weight.fill(-0.9);
+  in.x.fill(1.5);
+  for (std::int64_t i = 0; i < in.x.numel(); ++i) {
+    in.x.span<float>()[static_cast<std::size_t>(i)] += 0.01F * static_cast<float>(i % 7);
+  }
+  const ops::LmHeadLoss loss = ops::lm_head_cross_entropy(in.x.to(device), in.weight.to(device),
+                                                          in.targets.to(device), {}, {});
+  double squares = 0;
+  double sum = 0;
+  double largest = -std::numeric_limits<double>::infinity();
+  const Tensor lse_N = loss.lse_N.to(kCpu);
+  for (std::int64_t n = 0; n < 41; ++n) {
+    if (in.targets.span<std::int32_t>()[static_cast<std::size_t>(n)] != kIgnoredTarget) {
+      const double lse = lse_N.data<float>()[n];
+      squares += lse * lse;
+      sum += lse;
+      largest = std::max(largest, lse);
+    }
+  }
+  ASSERT_LT(largest, 0);
+  const Tensor got = loss.lse_sums.to(kCpu);
+  EXPECT_NEAR(got.data<double>()[0], squares, 1e-12 * squares);
+  EXPECT_NEAR(got.data<double>()[1], sum, 1e-12 * squares);
+  EXPECT_EQ(got.data<double>()[2], largest);
+}
+
+TEST(LmHeadCrossEntropy, SumsOfLseLeaveIgnoredTokensOut) {
+  check_lse_sums(kCpu);
+}
+
+// Where z_weight is 0 or there is none, nothing changes, to the bit.
+void check_no_z_weight(Device device) {
+  for (const Dtype dtype : {Dtype::kF32, Dtype::kBf16}) {
+    const Inputs in = inputs(70, 24, 257, dtype);
+    const auto run = [&](const Tensor& z_weight) {
+      return ops::lm_head_cross_entropy(in.x.to(device), in.weight.to(device),
+                                        in.targets.to(device), {},
+                                        {.dx = true, .dweight = true, .z_weight = z_weight});
+    };
+    const ops::LmHeadLoss none = run({});
+    const ops::LmHeadLoss zero = run(Tensor::scalar(0.0, Dtype::kF64, device));
+    const ops::LmHeadLoss some = run(Tensor::scalar(0.1, Dtype::kF64, device));
+    test::expect_bits_equal(zero.dx.to(kCpu), none.dx.to(kCpu), "dx");
+    test::expect_bits_equal(zero.dweight_VM.to(kCpu), none.dweight_VM.to(kCpu), "dweight");
+    test::expect_bits_equal(some.loss_sum.to(kCpu), none.loss_sum.to(kCpu), "loss");
+  }
+}
+
+TEST(LmHeadCrossEntropy, AZWeightOfZeroIsNone) {
+  check_no_z_weight(kCpu);
+}
+
 TEST(LmHeadCrossEntropy, LossIsTheSameWithAndWithoutGradients) {
   const Inputs in = inputs(70, 24, 257, Dtype::kF32);
   const ops::LmHeadLoss plain = ops::lm_head_cross_entropy(in.x, in.weight, in.targets, {}, {});
@@ -129,8 +192,7 @@ void check_chunks(const Inputs& in, const ops::LmHeadOptions& options, Device de
 }
 
 // 7 rows of logits a chunk.
-constexpr ops::LmHeadOptions kManyChunks{
-    .dx = true, .dweight = true, .chunk_bytes = 7 * 67 * 4 + 3};
+const ops::LmHeadOptions kManyChunks{.dx = true, .dweight = true, .chunk_bytes = 7 * 67 * 4 + 3};
 
 TEST(LmHeadCrossEntropy, ManyChunksEqualTheReference) {
   for (const Dtype dtype : {Dtype::kF32, Dtype::kBf16}) {
@@ -138,7 +200,53 @@ TEST(LmHeadCrossEntropy, ManyChunksEqualTheReference) {
   }
 }
 
+// alpha against a scaled copy of the weight: the losses, the gradient of x, and dweight as that of the copy.
+void check_alpha(Device device) {
+  constexpr double kAlpha = 0.375;  // exact in every type
+  for (const Dtype dtype : {Dtype::kF64, Dtype::kF32, Dtype::kBf16}) {
+    if (dtype == Dtype::kF64 && device != kCpu) {
+      continue;
+    }
+    const Inputs in = inputs(53, 9, 67, dtype);
+    const Dtype wide = dtype == Dtype::kF64 ? Dtype::kF64 : Dtype::kF32;
+    const ops::LmHeadLoss got =
+        ops::lm_head_cross_entropy(in.x.to(device), in.weight.to(device), in.targets.to(device), {},
+                                   {.dx = true,
+                                    .dweight = true,
+                                    .chunk_bytes = 7 * 67 * 4 + 3,
+                                    .alpha = Tensor::full({1}, kAlpha, wide, device)});
+    Tensor scaled = in.weight.to(Dtype::kF64).clone();
+    for (double& value : scaled.span<double>()) {
+      value *= kAlpha;
+    }
+    const ops::LmHeadLoss want = ops::lm_head_cross_entropy(
+        in.x.to(Dtype::kF64), scaled, in.targets, {}, {.dx = true, .dweight = true});
+    const std::string what = concat("alpha, ", dtype, ": ");
+    test::expect_close(got.token_loss_N.to(kCpu), want.token_loss_N, test::tolerance(wide, 67),
+                       what + "token loss");
+    test::expect_close(got.dx.to(kCpu), want.dx, test::tolerance(dtype, 67, 2), what + "dx");
+    test::expect_close(got.dweight_VM.to(kCpu), want.dweight_VM, test::tolerance(dtype, 53, 2),
+                       what + "dweight");
+  }
+}
+
+TEST(LmHeadCrossEntropy, AlphaScalesTheLogits) {
+  check_alpha(kCpu);
+}
+
 class CudaLmHeadCrossEntropy : public test::OnCuda<> {};
+
+TEST_F(CudaLmHeadCrossEntropy, AlphaScalesTheLogits) {
+  check_alpha(kCuda);
+}
+
+TEST_F(CudaLmHeadCrossEntropy, SumsOfLseLeaveIgnoredTokensOut) {
+  check_lse_sums(kCuda);
+}
+
+TEST_F(CudaLmHeadCrossEntropy, AZWeightOfZeroIsNone) {
+  check_no_z_weight(kCuda);
+}
 
 TEST_F(CudaLmHeadCrossEntropy, ManyChunksAndLongRowsEqualTheReference) {
   for (const Dtype dtype : {Dtype::kF32, Dtype::kBf16}) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// sigma_linear and sigma_finish_gradients: central differences with u and v held, the identities of the page, both backends.
+// linear with alpha and sigma_finish_gradients: central differences with u and v held, the identities of the page, both backends.
 #include "core/ops/sigma_gradient/sigma_gradient.h"
 
 #include <cmath>
@@ -11,11 +11,12 @@
 #include <gtest/gtest.h>
 
 #include "autograd/gradcheck.h"
-#include "autograd/rules/sigma_linear.h"
+#include "autograd/rules/linear.h"
 #include "autograd/tape.h"
 #include "core/linear_algebra/leading_singular.h"
 #include "core/ops/linear/linear.h"
 #include "core/ops/matmul/matmul.h"
+#include "core/ops/sigma_gain/sigma_gain.h"
 #include "core/ops/spectral_refresh/spectral_refresh.h"
 #include "core/parallel.h"
 #include "tests/support/cuda_test.h"
@@ -32,8 +33,27 @@ struct Matrices {
   Tensor u;
   Tensor v;
   Tensor sigma;
+  Tensor c;
+  std::vector<Tensor> dgammas;
 
-  void finish(bool through = true) { ops::sigma_finish_gradients(parts, u, v, sigma, through); }
+  // The matrices' views of u, v, sigma and c.
+  void connect() {
+    std::int64_t row = 0;
+    std::int64_t column = 0;
+    for (std::size_t e = 0; e < parts.size(); ++e) {
+      const auto at = static_cast<std::int64_t>(e);
+      parts[e].u_N = u.slice(0, column, column + weights[e].size(1));
+      parts[e].v_M = v.slice(0, row, row + weights[e].size(0));
+      parts[e].sigma = sigma.slice(0, at, at + 1);
+      parts[e].c_S = c.select(0, at);
+      column += weights[e].size(1);
+      row += weights[e].size(0);
+    }
+  }
+  void finish(bool through = true) {
+    ops::sigma_finish_gradients(parts, through);
+    ops::sigma_gain_gradients(dgammas, sigma, c);
+  }
 };
 
 // Values that every type of the test holds exactly.
@@ -54,17 +74,18 @@ Matrices matrices(const std::vector<Shape>& shapes, Dtype dtype, Device device, 
     const Tensor gamma = Tensor::full({1}, e % 3 == 2 ? -0.75 : 1.25, dtype, device);
     all.weights.push_back(matrix("weight"));
     all.parts.push_back(
-        {.weight_MN = all.weights.back(),
-         .gradient_MN = matrix("gradient"),
-         .gamma = gamma,
-         .dgamma = Tensor::full({}, std::numeric_limits<double>::quiet_NaN(), dtype, device)});
+        {.weight_MN = all.weights.back(), .gradient_MN = matrix("gradient"), .gamma = gamma});
+    all.dgammas.push_back(
+        Tensor::full({}, std::numeric_limits<double>::quiet_NaN(), dtype, device));
     rows += shapes[e][0];
     columns += shapes[e][1];
   }
   all.u = values({columns}, "u", dtype, device);
   all.v = Tensor::empty({rows}, dtype, device);
   all.sigma = Tensor::empty({std::ssize(shapes)}, dtype, device);
+  all.c = Tensor::zeros({std::ssize(shapes), 1}, Dtype::kF64, device);
   ops::spectral_refresh(all.weights, all.u, all.v, all.sigma);
+  all.connect();
   return all;
 }
 
@@ -80,6 +101,7 @@ void copy_state(Matrices& to, const Matrices& from) {
   to.u = from.u.to(kCpu).to(Dtype::kF64);
   to.v = from.v.to(kCpu).to(Dtype::kF64);
   to.sigma = from.sigma.to(kCpu).to(Dtype::kF64);
+  to.connect();
 }
 
 void expect_equals_reference(Device device) {
@@ -98,7 +120,7 @@ void expect_equals_reference(Device device) {
           test::expect_close(got.parts[e].gradient_MN.to(kCpu), want.parts[e].gradient_MN, limit,
                              concat("gradient ", e));
         }
-        test::expect_close(got.parts[e].dgamma.to(kCpu), want.parts[e].dgamma,
+        test::expect_close(got.dgammas[e].to(kCpu), want.dgammas[e],
                            test::tolerance(Dtype::kF32, 1), concat("dgamma ", e));
       }
     }
@@ -147,7 +169,7 @@ TEST(SigmaGradient, BitsDoNotDependOnThreads) {
   set_num_threads(threads);
   for (std::size_t e = 0; e < runs[0].parts.size(); ++e) {
     test::expect_bits_equal(runs[0].parts[e].gradient_MN, runs[1].parts[e].gradient_MN, "gradient");
-    test::expect_bits_equal(runs[0].parts[e].dgamma, runs[1].parts[e].dgamma, "dgamma");
+    test::expect_bits_equal(runs[0].dgammas[e], runs[1].dgammas[e], "dgamma");
   }
 }
 
@@ -163,7 +185,7 @@ TEST(SigmaGradient, MistakesAreNamed) {
   vector.parts[0].gamma = Tensor::zeros({2}, Dtype::kF32);
   EXPECT_THROW(vector.finish(), ShapeError);
   Matrices state = good;
-  state.u = good.u.slice(0, 0, 2);
+  state.parts[0].u_N = good.u.slice(0, 0, 2);
   EXPECT_THROW(state.finish(), ShapeError);
 }
 
@@ -179,7 +201,9 @@ struct Layer {
   [[nodiscard]] double sigma() const {
     return dot(ops::matmul(weight, u.reshape({5, 1})), v.reshape({4, 1}));
   }
-  [[nodiscard]] double alpha() const { return gamma.item() / sigma(); }
+  [[nodiscard]] Tensor alpha() const {
+    return Tensor::full({1}, gamma.item() / sigma(), Dtype::kF64);
+  }
   [[nodiscard]] double loss() const {
     const Tensor y = ops::linear(x, weight, bias, alpha());
     return dot(y, cotangent(y, 0));
@@ -203,16 +227,26 @@ struct Layer {
       const Variable part = tape.watch(x.slice(0, begin, begin + rows));
       const Variable w = tape.watch(weight);
       const Variable b = tape.watch(bias);
-      tape.backward(sigma_linear(part, w, b, alpha()), all.slice(0, begin, begin + rows));
+      const RowScales scales = {{.rows = 4, .alpha = alpha()}};
+      tape.backward(linear(part, w, b, scales), all.slice(0, begin, begin + rows));
       out.x.slice(0, begin, begin + rows).copy_from(tape.gradient(part));
       for (std::size_t i = 0; i < 20; ++i) {
         out.weight.span<double>()[i] += tape.gradient(w).span<double>()[i];
       }
       out.bias = tape.gradient(b);
     }
-    const std::vector<ops::SigmaMatrix> matrix = {
-        {.weight_MN = weight, .gradient_MN = out.weight, .gamma = gamma, .dgamma = out.gamma}};
-    ops::sigma_finish_gradients(matrix, u, v, Tensor::full({1}, sigma(), Dtype::kF64), through);
+    const Tensor norm = Tensor::full({1}, sigma(), Dtype::kF64);
+    const Tensor c = Tensor::zeros({1, 1}, Dtype::kF64);
+    const std::vector<ops::SigmaMatrix> matrix = {{.weight_MN = weight,
+                                                   .gradient_MN = out.weight,
+                                                   .u_N = u,
+                                                   .v_M = v,
+                                                   .sigma = norm,
+                                                   .gamma = gamma,
+                                                   .c_S = c.select(0, 0)}};
+    ops::sigma_finish_gradients(matrix, through);
+    const std::vector<Tensor> dgammas = {out.gamma};
+    ops::sigma_gain_gradients(dgammas, norm, c);
     return out;
   }
 };
@@ -260,7 +294,7 @@ TEST(SigmaLinear, WithoutTheRankOneTermTheGradientIsScaled) {
   const Layer layer;
   const Layer::Gradients plain = layer.gradients(1, /*through=*/false);
   Tensor want = ops::matmul(cotangent(Tensor::empty({6, 4}, Dtype::kF64), 0).transpose(0, 1),
-                            layer.x, layer.alpha());
+                            layer.x, layer.alpha().item());
   test::expect_close(plain.weight, want, 1e-14, "weight");
   test::expect_close(plain.gamma, layer.gradients().gamma, 1e-14, "gamma");
 }
@@ -298,8 +332,9 @@ void expect_equals_materialised(Device device) {
           value *= static_cast<double>(static_cast<float>(kAlpha));
         }
         Tensor dx = Tensor::empty(x.shape(), dtype, device);
-        ops::linear_input_gradient(dy, weight, dx, false, kAlpha);
-        test::expect_close(ops::linear(x, weight, bias, kAlpha).to(kCpu),
+        const Tensor alpha = Tensor::full({1}, kAlpha, Dtype::kF32, device);
+        ops::linear_input_gradient(dy, weight, dx, false, alpha);
+        test::expect_close(ops::linear(x, weight, bias, alpha).to(kCpu),
                            ops::linear(wide(x), scaled, wide(bias)), test::tolerance(dtype, 48),
                            "y " + what);
         test::expect_close(dx.to(kCpu), ops::matmul(wide(dy), scaled), test::tolerance(dtype, 64),

@@ -39,6 +39,13 @@ TEST(Mpi, CollectivesMatchTheirDefinition) {
   }
 }
 
+TEST(Mpi, ReparametrisedWeightsStayEqual) {
+  for (const int ranks : {2, 3}) {
+    const ProcessResult result = run_mpi(test::ranks_program(), ranks, "reparam");
+    EXPECT_EQ(result.exit_code, 0) << result.output;
+  }
+}
+
 std::string bits_of(const ProcessResult& result) {
   const std::size_t at = result.output.find("bits ");
   return result.exit_code == 0 && at != std::string::npos ? result.output.substr(at, 37)

@@ -114,13 +114,26 @@ struct Trained {
   std::vector<double> losses;
   std::vector<double> update_norms;
   Tensor master;
-  Tensor moments;  // rank 0
+  Tensor copy{};      // bf16
+  Tensor moments;     // rank 0
+  HeadTable clips{};  // of qk_clip
+  std::vector<Tensor> states{};
+};
+
+struct Training {
+  bool shared = false;  // ZeRO-1
+  std::optional<double> clip{};
+  std::string mixer = "{kind: softmax}";
+  Dtype compute = Dtype::kF32;
+  std::string reparam = "none";
 };
 
 // Six steps of the tiny model on the same rows, three a rank.
-Trained train(Communicator& communicator, Device device, bool shared, std::optional<double> clip) {
+Trained train(Communicator& communicator, Device device, const Training& how) {
+  const bool shared = how.shared;
   const int shares = shared ? communicator.size() : 1;
-  const auto model = test::make_tiny_model(Dtype::kF32, device, shares);
+  const auto model = test::make_tiny_model(Dtype::kF32, device, shares, {}, how.mixer, how.compute,
+                                           test::choice_of<Reparam>(how.reparam));
   ParameterStore& parameters = model->parameters();
   const std::vector<FlatRange> buckets = make_buckets(parameters, 1024, shares);
   if (shared) {
@@ -128,7 +141,7 @@ Trained train(Communicator& communicator, Device device, bool shared, std::optio
   }
   const auto optimizer = test::choice_of<Optimizer>("{kind: adamw, lr: 0.01}").make(parameters);
   GradientReducer reducer(parameters, communicator, buckets, shared);
-  TrainStep step(*model, *optimizer, reducer, communicator, {.clip_norm = clip});
+  TrainStep step(*model, *optimizer, reducer, communicator, {.clip_norm = how.clip});
   EntropyTotals entropy(model->heads_per_layer(), device);
   Trained trained;
   for (int number = 1; number <= 6; ++number) {
@@ -138,11 +151,18 @@ Trained train(Communicator& communicator, Device device, bool shared, std::optio
       data.micro_batches.push_back(test::tiny_batch(first + (rows == 1 ? 2 : 0), rows));
       data.weight += data.micro_batches.back().weight;
     }
+    entropy.reset();
     const StepOutcome outcome = step.run(data, number, 0.01, entropy);
     trained.losses.push_back(outcome.loss);
     trained.update_norms.push_back(outcome.update_norm);
   }
   trained.master = parameters.master().to(kCpu);
+  for (const StateTensor& state : parameters.states()) {
+    trained.states.push_back(state.value.to(kCpu).contiguous());
+  }
+  trained.copy =
+      parameters.compute_copy().defined() ? parameters.compute_copy().to(kCpu) : Tensor();
+  trained.clips = step.qk_clip().clips();
   const auto states = whole_state(*optimizer, parameters, communicator, reducer);
   trained.moments = states.empty() ? Tensor() : states[1].values.to(kCpu);
   return trained;
@@ -151,8 +171,8 @@ Trained train(Communicator& communicator, Device device, bool shared, std::optio
 // ZeRO-1 is a layout, not a method: without clipping not a bit differs.
 int check_zero(Device device) {
   const auto communicator = communicator_on(device, {});
-  const Trained whole = train(*communicator, device, false, std::nullopt);
-  const Trained shares = train(*communicator, device, true, std::nullopt);
+  const Trained whole = train(*communicator, device, {});
+  const Trained shares = train(*communicator, device, {.shared = true});
   EXPECT_EQ(whole.losses, shares.losses);
   EXPECT_LT(whole.losses.back(), whole.losses.front());
   const auto same_start = [](const Tensor& a, const Tensor& b) {  // one has longer padding
@@ -163,8 +183,8 @@ int check_zero(Device device) {
   if (communicator->rank() == 0) {
     EXPECT_TRUE(same_start(whole.moments, shares.moments));
   }
-  const Trained clipped = train(*communicator, device, false, 0.1);
-  const Trained clipped_shares = train(*communicator, device, true, 0.1);
+  const Trained clipped = train(*communicator, device, {.clip = 0.1});
+  const Trained clipped_shares = train(*communicator, device, {.shared = true, .clip = 0.1});
   // The norm's shares are added in another order: the clip factor may differ by an f32 rounding a step, of which the losses and updates
   // that follow are as good as linear functions.
   for (std::size_t i = 0; i < clipped.losses.size(); ++i) {
@@ -172,6 +192,60 @@ int check_zero(Device device) {
     EXPECT_NEAR(clipped.losses[i], clipped_shares.losses[i], limit * clipped.losses[i]);
     EXPECT_NEAR(clipped.update_norms[i], clipped_shares.update_norms[i],
                 limit * clipped.update_norms[i]);
+  }
+  return ::testing::Test::HasFailure() ? 1 : 0;
+}
+
+// Ranks agree on every bit of weights and vectors; sharing the gradients changes the order in which products are added and nothing else.
+int check_reparam(Device device) {
+  const auto communicator = communicator_on(device, {});
+  for (const char* kind : {"{kind: sigma, vector_init: random}", "weight_norm"}) {
+    const Trained whole = train(*communicator, device, {.clip = 0.5, .reparam = kind});
+    const Trained shares =
+        train(*communicator, device, {.shared = true, .clip = 0.5, .reparam = kind});
+    EXPECT_LT(whole.losses.back(), whole.losses.front());
+    for (const Trained* trained : {&whole, &shares}) {
+      std::vector<Tensor> all = trained->states;
+      all.push_back(trained->master);
+      for (const Tensor& value : all) {
+        const std::string hash = xxh3_128(std::span(value.raw(), value.bytes())).hex();
+        EXPECT_EQ(communicator->broadcast_text(hash), hash) << kind;
+      }
+    }
+    // An f32 rounding of a gradient or a norm moves an AdamW step by as much of itself, and what follows with it.
+    for (std::size_t i = 0; i < whole.losses.size(); ++i) {
+      const double limit = static_cast<double>(i + 1) * 0x1p-18;
+      EXPECT_NEAR(whole.losses[i], shares.losses[i], limit * whole.losses[i]) << kind;
+      EXPECT_NEAR(whole.update_norms[i], shares.update_norms[i], limit * whole.update_norms[i]);
+    }
+  }
+  return ::testing::Test::HasFailure() ? 1 : 0;
+}
+
+// Clipped by the largest logits of all ranks: the same bits on every rank, with and without ZeRO-1, and in the bf16 copies.
+int check_qk_clip(Device device) {
+  const auto communicator = communicator_on(device, {});
+  for (const Dtype compute : {Dtype::kF32, Dtype::kBf16}) {
+    const Training clipped{.mixer = "{kind: softmax, bias: [q, k], qk_clip: {threshold: 1.0e-4}}",
+                           .compute = compute};
+    Training plain = clipped;
+    plain.mixer = "{kind: softmax, bias: [q, k]}";
+    Training shared = clipped;
+    shared.shared = true;
+    const Trained whole = train(*communicator, device, clipped);
+    const Trained shares = train(*communicator, device, shared);
+    const std::int64_t n = std::min(whole.master.numel(), shares.master.numel());
+    EXPECT_TRUE(test::same_bits(whole.master.slice(0, 0, n), shares.master.slice(0, 0, n)));
+    EXPECT_EQ(whole.clips, shares.clips);
+    EXPECT_EQ(whole.losses, shares.losses);
+    EXPECT_GE(whole.clips.at(1).at(1), 3.0);
+    EXPECT_FALSE(test::same_bits(train(*communicator, device, plain).master, whole.master));
+    if (compute == Dtype::kBf16) {
+      // Biases, gains and padding have no copy that anybody reads; weights' copies are rounded masters.
+      EXPECT_TRUE(test::same_bits(whole.copy.slice(0, 0, n), shares.copy.slice(0, 0, n)));
+    }
+    const std::string hash = xxh3_128(std::span(whole.master.raw(), whole.master.bytes())).hex();
+    EXPECT_EQ(communicator->broadcast_text(hash), hash);
   }
   return ::testing::Test::HasFailure() ? 1 : 0;
 }
@@ -321,7 +395,11 @@ int run(const std::string& mode) {
       {"gpu_collectives", [] { return check_collectives(kCuda); }},
       {"gpu_any_order", check_any_order},
       {"zero", [] { return check_zero(kCpu); }},
+      {"reparam", [] { return check_reparam(kCpu); }},
+      {"gpu_reparam", [] { return check_reparam(kCuda); }},
       {"gpu_zero", [] { return check_zero(kCuda); }},
+      {"qk_clip", [] { return check_qk_clip(kCpu); }},
+      {"gpu_qk_clip", [] { return check_qk_clip(kCuda); }},
       {"gpu_stay_away", gpu_stay_away},
       {"gpu_hang", gpu_hang},
       {"bits", print_bits},

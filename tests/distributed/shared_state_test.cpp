@@ -58,6 +58,14 @@ TEST_P(GpuRanks, ZeroOneDrawsTheCurveOfZeroZero) {
   expect_success(2, "gpu_zero");
 }
 
+TEST_P(GpuRanks, ReparametrisedWeightsStayEqual) {
+  expect_success(2, "gpu_reparam");
+}
+
+TEST_P(GpuRanks, ClipTheSameBits) {
+  expect_success(2, "gpu_qk_clip");
+}
+
 INSTANTIATE_TEST_SUITE_P(Emulated, GpuRanks, ::testing::Values(Gpus::kEmulated));
 INSTANTIATE_TEST_SUITE_P(Cuda, GpuRanks, ::testing::Values(Gpus::kReal));
 
@@ -92,6 +100,13 @@ TEST(CudaRanksWatch, NamesRankAndCollective) {
 TEST(SharedState, ZeroOneDrawsTheCurveOfZeroZero) {
   for (const int ranks : {2, 3}) {
     const test::ProcessResult result = test::run_mpi(test::ranks_program(), ranks, "zero");
+    EXPECT_EQ(result.exit_code, 0) << ranks << " ranks:\n" << result.output;
+  }
+}
+
+TEST(SharedState, RanksClipTheSameBits) {
+  for (const int ranks : {2, 3}) {
+    const test::ProcessResult result = test::run_mpi(test::ranks_program(), ranks, "qk_clip");
     EXPECT_EQ(result.exit_code, 0) << ranks << " ranks:\n" << result.output;
   }
 }

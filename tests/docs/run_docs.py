@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Runs every command of README.md and docs/*.md, in order, in the source tree.
+"""Runs every command of README.md, docs/*.md and docs/methods/*.md, in order, in the source tree.
 
 A command is a line that starts with `$ ` in a fence ```console; the other lines of the fence are what it prints (not compared). A fence
 ```console not run here: REASON is exempt and counted; a fence ```console fails N wants exit code N. Program names are those of the
@@ -60,7 +60,7 @@ def main() -> int:
     parser.add_argument("pages", nargs="*", type=pathlib.Path)
     options = parser.parse_args()
     root = pathlib.Path(__file__).resolve().parent.parent.parent
-    pages = options.pages or [root / "README.md", *sorted((root / "docs").glob("*.md"))]
+    pages = options.pages or [root / "README.md", *sorted((root / "docs").glob("*.md")), *sorted((root / "docs" / "methods").glob("*.md"))]
     environment = dict(os.environ, PATH=f"{options.build.resolve()}:{os.environ['PATH']}", OMPI_ALLOW_RUN_AS_ROOT="1",
                        OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1", OMPI_MCA_rmaps_base_oversubscribe="1")
     ran = exempt = 0

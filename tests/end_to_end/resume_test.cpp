@@ -54,6 +54,25 @@ TEST(TrainResume, StopAndResumeEqualNoStopInBf16WithAccumulation) {
   expect_stop_and_resume_equal_no_stop({"precision=bf16", "train.micro_batch=5"}, 0);
 }
 
+// Clips are counted over the whole run; slopes, scales and what z_loss reports go on as they were.
+TEST(TrainResume, StopAndResumeEqualNoStopWithTheEntropyToolkit) {
+  const Arguments recipe = {
+      "model.mixer={kind: softmax, bias: [q, k], output_norm: rms_norm, temperature: per_head, "
+      "qk_clip: {threshold: 1.0e-3}}",
+      "model.feed_forward=[{kind: linear, scale: learned}, {kind: mlp, scale: learned, activation: "
+      "{kind: leaky_relu, learn_slope: global}}]",
+      "regularizers={z_loss: {}, entropy: {}}"};
+  expect_stop_and_resume_equal_no_stop(recipe, 0);
+  const TrainingRun run(with(recipe));
+  ASSERT_EQ(run.process().exit_code, 0) << run.process().output;
+  const Json last = run.steps().back();
+  EXPECT_EQ(last.at("qk_clips").array().at(1).array().at(0).number(), 14.0);
+  EXPECT_GT(last.at("aux_losses").at("z_loss").number(), 0.0);
+  EXPECT_GE(last.at("lse_max").number(), last.at("lse_mean").number());
+  EXPECT_NE(last.at("lse_mean").number(), run.steps().front().at("lse_mean").number());
+  EXPECT_THAT(run.process().output, HasSubstr("qk_clip acts on every layer"));
+}
+
 TEST(TrainResume, AnotherRecipeIsRefusedWithBothValues) {
   TrainingRun run(with({"--stop-after", "2"}));
   ASSERT_EQ(run.process().exit_code, 0) << run.process().output;

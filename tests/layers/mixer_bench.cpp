@@ -53,9 +53,12 @@ std::vector<MixerKnob> mixer_knobs() {
       {"silu_gate", "output_gate: silu"},
       {"sigmoid_gate", "output_gate: sigmoid"},
       {"low_rank_gate", "output_gate: {kind: sigmoid_low_rank, rank: 3}"},
+      {"rms_output_norm", "output_norm: rms_norm"},
+      {"layer_output_norm", "output_norm: layer_norm"},
+      {"simple_output_norm", "output_norm: simple_rms_norm\noutput_gate: silu"},
       {"all",
        "logit_softcap: 1.5\nsink: learned\nqk_norm: l2_norm\noutput_gate: sigmoid\n"
-       "temperature: {kind: per_head_position, init: 0.5}"},
+       "output_norm: rms_norm\ntemperature: {kind: per_head_position, init: 0.5}"},
   };
 }
 

@@ -119,6 +119,21 @@ TEST_F(ParamGroups, AWrittenDecayHoldsForEveryRole) {
       (Ranges{{0, 48, 1.0, 0.0}, {48, 80, 1.0, 0.1}, {80, 96, 1.0, 0.0}, {96, 128, 1.0, 0.1}}));
 }
 
+// Rows of a reparametrised matrix, in the middle and at the end of a parameter: its padding follows the rule of the parameter.
+TEST_F(ParamGroups, ElementsWithoutALengthDoNotDecayUnlessAGroupSaysSo) {
+  store_.find("blocks.0.mixer.qkv.weight")->exclude_from_decay({.begin = 3, .end = 9});
+  store_.find("head.weight")->exclude_from_decay({.begin = 0, .end = 15});
+  EXPECT_EQ(ranges({}), (Ranges{{0, 16, 1.0, 0.1},
+                                {16, 48, 1.0, 0.0},
+                                {48, 51, 1.0, 0.1},
+                                {51, 57, 1.0, 0.0},
+                                {57, 80, 1.0, 0.1},
+                                {80, 96, 1.0, 0.0},
+                                {96, 112, 1.0, 0.1},
+                                {112, 128, 1.0, 0.0}}));
+  EXPECT_EQ(ranges({{.weight_decay = 0.25}}), (Ranges{{0, 128, 1.0, 0.25}}));
+}
+
 TEST_F(ParamGroups, FrozenParametersAreNoRangeAndNoLeaf) {
   EXPECT_EQ(ranges({{.match = {"*.weight"}, .frozen = true}}, 0.0),
             (Ranges{{16, 48, 1.0, 0.0}, {80, 112, 1.0, 0.0}}));

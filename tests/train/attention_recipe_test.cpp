@@ -41,6 +41,13 @@ TEST(AttentionRecipe, AcceptsEveryKnob) {
            "output_gate: {kind: sigmoid_low_rank, rank: 4}, sink: learned, qk_norm: rms_norm",
            "qk_norm: {kind: l2_norm, eps: 1.0e-5}, softmax_scale: 2.0",
            "temperature: {kind: per_head_position, init: 0.1, parametrization: raw}",
+           "qk_clip: {}",
+           "qk_clip: null, qk_norm: rms_norm",
+           "qk_clip: {threshold: 30, balance: 1}, logit_softcap: 50, sink: learned",
+           "bias: [q, k]",
+           "bias: [v, out], output_norm: layer_norm",
+           "output_norm: {kind: rms_norm, eps: 1.0e-6}, output_gate: silu",
+           "output_norm: simple_rms_norm",
        }) {
     EXPECT_EQ(answer_to(recipe_with(mixer)), "accepted") << mixer;
   }
@@ -58,6 +65,15 @@ TEST(AttentionRecipe, RefusesInWords) {
       {"qk_norm: l2_norm, kernel: {engine: cudnn}",
        "qk_norm': engine cudnn takes one scale for all heads, and l2_norm learns one for each; use "
        "rms_norm or none, or engine auto"},
+      {"qk_clip: {}, qk_norm: rms_norm",
+       "qk_clip': qk_norm takes out again what is clipped; use one of them"},
+      {"qk_clip: {}, qk_norm: l2_norm",
+       "qk_clip': qk_norm takes out again what is clipped; use one of them"},
+      {"qk_clip: {}, kernel: {engine: cudnn}",
+       "qk_clip': engine cudnn reports no scores to clip by; use null, or engine auto"},
+      {"output_norm: rmsnorm",
+       "output_norm': unknown kind 'rmsnorm'; did you mean 'rms_norm'? accepted: none, rms_norm, "
+       "layer_norm, simple_rms_norm"},
       {"output_gate: tanh",
        "output_gate': unknown kind 'tanh'; accepted: none, linear, silu, sigmoid, "
        "sigmoid_low_rank"},
@@ -73,6 +89,17 @@ TEST(AttentionRecipe, RefusesInWords) {
   for (const auto& [mixer, message] : table) {
     EXPECT_EQ(answer_to(recipe_with(mixer)), place + message) << mixer;
   }
+}
+
+TEST(AttentionRecipe, RefusesClipsInWords) {
+  EXPECT_THAT(
+      answer_to(recipe_with("qk_clip: {threshold: 0}")),
+      testing::HasSubstr("key 'model.mixer.qk_clip.threshold': 0 is out of range; expected a "
+                         "number > 0"));
+  EXPECT_THAT(answer_to(recipe_with("qk_clip: {balance: 1.5}")),
+              testing::HasSubstr("key 'model.mixer.qk_clip.balance': 1.5 is out of range"));
+  EXPECT_THAT(answer_to(recipe_with("qk_clip: {every: 2}")),
+              testing::HasSubstr("key 'model.mixer.qk_clip.every': unknown key"));
 }
 
 TEST(AttentionRecipe, RefusesTemperaturesInWords) {

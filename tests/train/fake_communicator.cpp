@@ -2,13 +2,15 @@
 // The made-up ranks.
 #include "tests/train/fake_communicator.h"
 
+#include <algorithm>
+
 #include "core/error.h"
 
 namespace clausius::test {
 namespace {
 
 [[noreturn]] void not_faked(std::string_view what) {
-  throw UnsupportedError(concat("the fake communicator only sums: ", what));
+  throw UnsupportedError(concat("the fake communicator only sums and takes maxima: ", what));
 }
 
 }  // namespace
@@ -20,12 +22,12 @@ void FakeCommunicator::all_reduce(Tensor& values, ReduceOp op, std::string_view 
   if (other == others.end()) {
     other = others.find(family);
   }
-  if (op != ReduceOp::kSum || other == others.end()) {
+  if (op == ReduceOp::kMin || other == others.end()) {
     return;
   }
   Tensor sums = values.to(Dtype::kF64).clone();
   for (double& value : sums.span<double>()) {
-    value += other->second;
+    value = op == ReduceOp::kSum ? value + other->second : std::max(value, other->second);
   }
   values.copy_from(sums);
 }

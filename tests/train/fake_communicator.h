@@ -20,7 +20,8 @@ class FakeCommunicator final : public Communicator {
 
   explicit FakeCommunicator(int rank = 0, int size = 1) : rank_(rank), size_(size) {}
 
-  /// Sums of this name, or of this name and a number, get this from the other ranks, element by element (scattered ones nothing).
+  /// Sums and maxima of this name, or of this name and a number, get this from the other ranks, element by element (scattered ones
+  /// nothing).
   std::map<std::string, double> others;
   /// Sums and their order, asynchronous ones too.
   std::vector<Call> calls;

@@ -2,6 +2,7 @@
 // The tiny model and its batches.
 #include "tests/train/tiny_model.h"
 
+#include "core/config_file.h"
 #include "core/error.h"
 #include "core/random.h"
 
@@ -10,14 +11,23 @@ namespace clausius::test {
 std::unique_ptr<DecoderLm> make_tiny_model(Dtype master,
                                            Device device,
                                            std::int64_t shares,
-                                           const std::vector<Choice<Regularizer>>& regularizers) {
+                                           const std::vector<Choice<Regularizer>>& regularizers,
+                                           const std::string& mixer,
+                                           Dtype compute,
+                                           const Choice<Reparam>& reparam) {
   DecoderLmConfig config;
   config.layers = 2;
   config.model_dim = 8;
   config.num_heads = 2;
+  config.linear.reparam = reparam;
+  const PerLayer<LayerShape> per_layer{config.layers, config.layer_shape(0, {})};
+  ReadLog log;
+  read_config(parse_config(mixer, std::make_shared<const ConfigSource>()), config.mixer, log,
+              per_layer);
   auto model = std::make_unique<DecoderLm>(config, ModelContext{.vocab_size = kTinyVocab,
                                                                 .context_length = kTinyLength,
                                                                 .seed = 5,
+                                                                .compute = compute,
                                                                 .master = master,
                                                                 .device = device,
                                                                 .parameter_shares = shares,

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "core/batch.h"
@@ -21,7 +22,10 @@ inline constexpr std::int64_t kTinyLength = 7;
     Dtype master,
     Device device = kCpu,
     std::int64_t shares = 1,
-    const std::vector<Choice<Regularizer>>& regularizers = {});
+    const std::vector<Choice<Regularizer>>& regularizers = {},
+    const std::string& mixer = "{kind: softmax}",
+    Dtype compute = Dtype::kF32,
+    const Choice<Reparam>& reparam = Choice<Reparam>("none"));
 
 /// Rows [first, first + count) of an endless table, each a function of its number alone. Every fifth target carries no loss.
 [[nodiscard]] Batch tiny_batch(std::int64_t first, std::int64_t count);

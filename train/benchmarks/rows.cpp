@@ -9,12 +9,14 @@
 #include "core/ops/embedding/embedding.h"
 #include "core/ops/gated/gated.h"
 #include "core/ops/layer_norm/layer_norm.h"
+#include "core/ops/leaky_relu/leaky_relu.h"
 #include "core/ops/linear/linear.h"
 #include "core/ops/reduce/reduce.h"
 #include "core/ops/rms_norm/rms_norm.h"
 #include "core/ops/rope/rope.h"
 #include "core/ops/row_squares/row_squares.h"
 #include "core/ops/scale/scale.h"
+#include "core/ops/scaled_add/scaled_add.h"
 #include "core/ops/softmax/softmax.h"
 #include "core/random.h"
 #include "train/benchmarks/micro.h"
@@ -107,6 +109,36 @@ MicroWork add(const Operands& o) {
   const Tensor x = o.matrix();
   const Tensor other = x.clone();
   return {.run = [=] { (void)ops::add(x, other); }, .bytes = bytes_of({x, x, x})};
+}
+Tensor one_factor(const Operands& o) {
+  return Tensor::full({1}, 0.5, Dtype::kF32, o.device);
+}
+MicroWork scaled_add(const Operands& o) {
+  const Tensor x = o.matrix();
+  const Tensor other = x.clone();
+  const Tensor factor = one_factor(o);
+  return {.run = [=] { (void)ops::scaled_add(x, factor, other, factor); },
+          .bytes = bytes_of({x, x, x})};
+}
+MicroWork scaled_add_backward(const Operands& o) {
+  const Tensor x = o.matrix();
+  const Tensor other = x.clone();
+  const Tensor dy = x.clone();
+  const Tensor factor = one_factor(o);
+  return {.run = [=] { (void)ops::scaled_add_backward(dy, x, factor, other, factor); },
+          .bytes = bytes_of({dy, x, x, x, x})};
+}
+MicroWork leaky_relu(const Operands& o) {
+  const Tensor x = o.matrix();
+  const Tensor slope = one_factor(o);
+  return {.run = [=] { (void)ops::leaky_relu(x, slope); }, .bytes = bytes_of({x, x})};
+}
+MicroWork leaky_relu_backward(const Operands& o) {
+  const Tensor x = o.matrix();
+  const Tensor dy = x.clone();
+  const Tensor slope = one_factor(o);
+  return {.run = [=] { (void)ops::leaky_relu_backward(dy, x, slope, true); },
+          .bytes = bytes_of({dy, x, x})};
 }
 MicroWork mul_row(const Operands& o) {
   const Tensor x = o.matrix();
@@ -223,7 +255,11 @@ constexpr std::pair<const char*, Make> kOps[] = {
     {"softmax/backward", softmax_backward},
     {"swiglu/forward", swiglu},
     {"swiglu/backward", swiglu_backward},
+    {"leaky_relu/forward", leaky_relu},
+    {"leaky_relu/backward", leaky_relu_backward},
     {"add", add},
+    {"scaled_add/forward", scaled_add},
+    {"scaled_add/backward", scaled_add_backward},
     {"mul_row", mul_row},
     {"scale", scale},
     {"accumulate", accumulate},

@@ -31,10 +31,6 @@ Stack stack(Device device, const BenchmarkShapes& shapes) {
     for (const Shape& shape : {Shape{3 * w, w}, Shape{w, w}, Shape{4 * w, w}, Shape{w, 4 * w}}) {
       const Tensor weight = normal_values(shape, Dtype::kF32, device);
       s.weights.push_back(weight);
-      s.matrices.push_back({.weight_MN = weight,
-                            .gradient_MN = weight.clone(),
-                            .gamma = Tensor::full({1}, 1.0, Dtype::kF32, device),
-                            .dgamma = Tensor::full({1}, 0.0, Dtype::kF32, device)});
       rows += shape[0];
       columns += shape[1];
       s.bytes += static_cast<double>(weight.bytes());
@@ -44,6 +40,21 @@ Stack stack(Device device, const BenchmarkShapes& shapes) {
   s.v = Tensor::zeros({rows}, Dtype::kF32, device);
   s.sigma = Tensor::zeros({std::ssize(s.weights)}, Dtype::kF32, device);
   ops::spectral_refresh(s.weights, s.u, s.v, s.sigma);
+  const Tensor c = Tensor::zeros({std::ssize(s.weights)}, Dtype::kF64, device);
+  std::int64_t row = 0;
+  std::int64_t column = 0;
+  for (std::int64_t e = 0; e < std::ssize(s.weights); ++e) {
+    const Tensor& weight = s.weights[static_cast<std::size_t>(e)];
+    s.matrices.push_back({.weight_MN = weight,
+                          .gradient_MN = weight.clone(),
+                          .u_N = s.u.slice(0, column, column + weight.size(1)),
+                          .v_M = s.v.slice(0, row, row + weight.size(0)),
+                          .sigma = s.sigma.slice(0, e, e + 1),
+                          .gamma = Tensor::full({1}, 1.0, Dtype::kF32, device),
+                          .c_S = c.slice(0, e, e + 1)});
+    row += weight.size(0);
+    column += weight.size(1);
+  }
   return s;
 }
 
@@ -58,8 +69,7 @@ void add_passes(BenchmarkList& list) {
   // Reads weights and gradients, then reads and writes the gradients.
   list.add(concat("sigma_gradient/", shapes.parameters), Dtype::kF32, [=]() -> MicroWork {
     const Stack s = stack(device, shapes);
-    return {.run = [=] { ops::sigma_finish_gradients(s.matrices, s.u, s.v, s.sigma); },
-            .bytes = 4 * s.bytes};
+    return {.run = [=] { ops::sigma_finish_gradients(s.matrices); }, .bytes = 4 * s.bytes};
   });
 }
 

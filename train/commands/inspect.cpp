@@ -79,6 +79,10 @@ std::string shape_text(const Shape& shape) {
   return text.empty() ? "scalar" : text;
 }
 
+std::string_view role_text(const Inspected& found, const CheckpointTensor& tensor) {
+  return tensor.role == TensorRole::kState ? "state" : name_of(found.roles.at(tensor.name));
+}
+
 std::string value_text(const Checkpoint& checkpoint, const std::string& name) {
   const auto found = checkpoint.values.find(name);
   if (found == checkpoint.values.end()) {
@@ -126,7 +130,7 @@ std::string checkpoint_text(const Inspected& found) {
                       "type", "norm");
   for (const CheckpointTensor& tensor : checkpoint.tensors) {
     text += fmt::format("{:<{}}  {:<11} {:<16} {:<5} {:>10.4g}\n", tensor.name, width,
-                        name_of(found.roles.at(tensor.name)), shape_text(tensor.value.shape()),
+                        role_text(found, tensor), shape_text(tensor.value.shape()),
                         name_of(tensor.value.dtype()), norm_of(tensor.value));
   }
   for (const auto& [alias, name] : checkpoint.aliases) {
@@ -194,6 +198,7 @@ std::string run_text(const Inspected& found) {
 Json checkpoint_json(const Inspected& found) {
   const Checkpoint& checkpoint = found.checkpoint;
   Json parameters{Json::Array{}};
+  Json states{Json::Array{}};
   for (const CheckpointTensor& tensor : checkpoint.tensors) {
     Json::Array shape;
     for (int axis = 0; axis < tensor.value.rank(); ++axis) {
@@ -201,11 +206,11 @@ Json checkpoint_json(const Inspected& found) {
     }
     Json parameter;
     parameter.set("path", tensor.name);
-    parameter.set("role", name_of(found.roles.at(tensor.name)));
+    parameter.set("role", role_text(found, tensor));
     parameter.set("shape", shape);
     parameter.set("dtype", name_of(tensor.value.dtype()));
     parameter.set("norm", norm_of(tensor.value));
-    parameters.push(parameter);
+    (tensor.role == TensorRole::kState ? states : parameters).push(parameter);
   }
   Json aliases{Json::Object{}};
   for (const auto& [alias, name] : checkpoint.aliases) {
@@ -230,6 +235,7 @@ Json checkpoint_json(const Inspected& found) {
   document.set("num_parameters_by_role", roles);
   document.set("aliases", aliases);
   document.set("parameters", parameters);
+  document.set("states", states);
   return document;
 }
 

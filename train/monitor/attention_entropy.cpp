@@ -75,6 +75,14 @@ HeadEntropy head_of(const double* sums, double max_logit, double softcap) {
 }
 
 }  // namespace
+void EntropyTotals::reduce_max_logits(Communicator& communicator) {
+  communicator.all_reduce(max_logits_, ReduceOp::kMax, "largest logits of the step");
+}
+
+Tensor EntropyTotals::max_logits(std::size_t layer) const {
+  return max_logits_.slice(0, first_head_.at(layer),
+                           first_head_.at(layer) + heads_per_layer_.at(layer));
+}
 
 EntropyReport EntropyTotals::report() const {
   EntropyReport report;

@@ -41,6 +41,10 @@ class EntropyTotals {
   void add(const Telemetry& telemetry, const Tensor& lengths_B = {});
   /// Sums over all ranks. Collective; waits for the device.
   void reduce(Communicator& communicator);
+  /// The largest logits alone. Collective; does not wait for the device.
+  void reduce_max_logits(Communicator& communicator);
+  /// [H] f64 of one layer, where the model runs; -infinity for a head without a visible score.
+  [[nodiscard]] Tensor max_logits(std::size_t layer) const;
   [[nodiscard]] EntropyReport report() const;
 
  private:

@@ -96,8 +96,8 @@ void Observation::report(const EntropyReport& entropy,
 
 std::vector<std::pair<std::string, double>> Observation::gammas() const {
   std::vector<std::pair<std::string, double>> gammas;
-  if (config_.observes(Observable::kGammas)) {
-    for (const ReparamObservation& matrix : model_.reparametrized()) {
+  if (config_.observes(Observable::kGammas) && model_.reparam() != nullptr) {
+    for (const ReparamReading& matrix : model_.reparam()->readings()) {
       gammas.emplace_back(matrix.path, matrix.gamma);
     }
   }

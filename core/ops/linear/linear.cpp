@@ -47,9 +47,13 @@ LinearBiasGradientKernels& linear_bias_gradient_kernels() {
   return table;
 }
 
-void linear(
-    const Tensor& x, const Tensor& weight_NM, const Tensor& bias_N, Tensor& y, double alpha) {
+void linear(const Tensor& x,
+            const Tensor& weight_NM,
+            const Tensor& bias_N,
+            Tensor& y,
+            const Tensor& alpha) {
   detail::check_linear_operands(x, weight_NM, bias_N);
+  detail::check_factor("linear", alpha, x.dtype(), x.device());
   CLS_CHECK(y.shape() == with_last(x.shape(), weight_NM.size(0)) && y.dtype() == x.dtype(),
             ShapeError, "[linear] y is ", y.shape(), " of ", y.dtype(), "; expected ",
             with_last(x.shape(), weight_NM.size(0)), " of ", x.dtype());
@@ -65,7 +69,7 @@ void linear(
   linear_forward_kernels().run(x.device(), x.dtype(), as_matrix(x), weight_NM, bias_N, y_RN, alpha);
 }
 
-Tensor linear(const Tensor& x, const Tensor& weight_NM, const Tensor& bias_N, double alpha) {
+Tensor linear(const Tensor& x, const Tensor& weight_NM, const Tensor& bias_N, const Tensor& alpha) {
   detail::check_linear_operands(x, weight_NM, bias_N);
   Tensor y = Tensor::empty(with_last(x.shape(), weight_NM.size(0)), x.dtype(), x.device());
   linear(x, weight_NM, bias_N, y, alpha);
@@ -73,9 +77,9 @@ Tensor linear(const Tensor& x, const Tensor& weight_NM, const Tensor& bias_N, do
 }
 
 void linear_input_gradient(
-    const Tensor& dy, const Tensor& weight_NM, Tensor& dx, bool accumulate, double alpha) {
+    const Tensor& dy, const Tensor& weight_NM, Tensor& dx, bool accumulate, const Tensor& alpha) {
   Tensor dx_rows = dx.rank() == 1 ? as_matrix(dx) : dx;
-  matmul(dy.rank() == 1 ? as_matrix(dy) : dy, weight_NM, dx_rows, alpha, accumulate);
+  matmul(dy.rank() == 1 ? as_matrix(dy) : dy, weight_NM, dx_rows, 1.0, accumulate, alpha);
 }
 
 void linear_weight_gradient(const Tensor& dy,

@@ -6,10 +6,13 @@
 namespace clausius::ops {
 namespace {
 
-void linear_forward_cuda(
-    const Tensor& x_RM, const Tensor& weight_NM, const Tensor& bias_N, Tensor& y_RN, double alpha) {
+void linear_forward_cuda(const Tensor& x_RM,
+                         const Tensor& weight_NM,
+                         const Tensor& bias_N,
+                         Tensor& y_RN,
+                         const Tensor& alpha) {
   cuda::gemm(x_RM, weight_NM.transpose(0, 1), y_RN,
-             {.alpha = alpha, .accumulate = false, .bias_N = bias_N});
+             {.alpha = 1.0, .accumulate = false, .bias_N = bias_N, .factor = alpha});
 }
 
 CLS_KERNEL(linear_forward, kCuda, kF32, linear_forward_cuda);

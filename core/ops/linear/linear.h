@@ -10,16 +10,19 @@ namespace clausius::ops {
 /// y = alpha x W^T + b.
 /// Shapes:  x (.., M), weight [N, M], bias [N] or undefined -> y (.., N)
 /// Value:   y has x's type; the bias stays f32 when x is bf16, and is added before the one rounding. Equals
-///          matmul(x, weight.transpose(0, 1)) in f32 plus the bias, rounded to x's type. `alpha` multiplies the sums, not the weight: no
-///          scaled copy of it is made.
+///          matmul(x, weight.transpose(0, 1)) in f32 plus the bias, rounded to x's type. `alpha` is one element where the operands are
+///          (f32; f64 with f64), 1 when undefined; it multiplies the sums, not the weight: no scaled copy of it is made.
 /// Errors:  ShapeError when M or N disagree; DtypeError for another mix of types.
 /// Cost:    compute-bound, 2 M N a row.
 [[nodiscard]] Tensor linear(const Tensor& x,
                             const Tensor& weight_NM,
                             const Tensor& bias_N = {},
-                            double alpha = 1.0);
-void linear(
-    const Tensor& x, const Tensor& weight_NM, const Tensor& bias_N, Tensor& y, double alpha = 1.0);
+                            const Tensor& alpha = {});
+void linear(const Tensor& x,
+            const Tensor& weight_NM,
+            const Tensor& bias_N,
+            Tensor& y,
+            const Tensor& alpha = {});
 
 /// dx = alpha dy W, or dx += alpha dy W when `accumulate`.
 /// Shapes:  dy (.., N), weight [N, M] -> dx (.., M)
@@ -27,7 +30,7 @@ void linear_input_gradient(const Tensor& dy,
                            const Tensor& weight_NM,
                            Tensor& dx,
                            bool accumulate = false,
-                           double alpha = 1.0);
+                           const Tensor& alpha = {});
 
 /// dweight = dy^T x, or dweight += dy^T x when `accumulate`, straight into a gradient buffer.
 /// Shapes:  dy (.., N), x (.., M) -> dweight [N, M], of x's type or f32
@@ -43,8 +46,11 @@ void linear_weight_gradient(const Tensor& dy,
 void linear_bias_gradient(const Tensor& dy, Tensor& dbias_N, bool accumulate = false);
 
 /// Kernels get x, dy and y as matrices with at least one element.
-using LinearForwardKernels = KernelTable<void(
-    const Tensor& x_RM, const Tensor& weight_NM, const Tensor& bias_N, Tensor& y_RN, double alpha)>;
+using LinearForwardKernels = KernelTable<void(const Tensor& x_RM,
+                                              const Tensor& weight_NM,
+                                              const Tensor& bias_N,
+                                              Tensor& y_RN,
+                                              const Tensor& alpha)>;
 LinearForwardKernels& linear_forward_kernels();
 using LinearBiasGradientKernels =
     KernelTable<void(const Tensor& dy_RN, Tensor& dbias_N, bool accumulate)>;

@@ -12,8 +12,8 @@ void linear_reference(const Tensor& x_RM,
                       const Tensor& weight_NM,
                       const Tensor& bias_N,
                       Tensor& y_RN,
-                      double alpha = 1.0) {
-  matmul_reference<T>(x_RM, weight_NM.transpose(0, 1), y_RN, alpha, false);
+                      const Tensor& alpha = {}) {
+  matmul_reference<T>(x_RM, weight_NM.transpose(0, 1), y_RN, 1.0, false, alpha);
   if (!bias_N) {
     return;
   }

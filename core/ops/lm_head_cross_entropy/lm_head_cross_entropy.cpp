@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <limits>
 #include <span>
 #include <vector>
 
@@ -12,6 +13,7 @@
 #include "core/ops/axpby/axpby.h"
 #include "core/ops/lm_head_cross_entropy/lm_head_cross_entropy_reference.h"
 #include "core/ops/matmul/as_matrix.h"
+#include "core/ops/matmul/matmul.h"
 
 namespace clausius::ops {
 namespace {
@@ -60,6 +62,7 @@ void check_operands(const Tensor& x,
                     const Tensor& weight_VM,
                     const Tensor& targets,
                     const Tensor& token_weights,
+                    const Tensor& z_weight,
                     Dtype wide) {
   CLS_CHECK(
       x.rank() >= 1 && weight_VM.rank() == 2 && x.size(-1) == weight_VM.size(1) && x.size(-1) > 0,
@@ -72,6 +75,13 @@ void check_operands(const Tensor& x,
             targets.shape(), "; expected ", leading(x));
   CLS_CHECK(targets.dtype() == Dtype::kI32, DtypeError, "[lm_head_cross_entropy] targets are ",
             targets.dtype(), "; expected i32");
+  if (z_weight) {
+    CLS_CHECK(z_weight.numel() == 1 && z_weight.device() == x.device(), ShapeError,
+              "[lm_head_cross_entropy] z_weight is ", z_weight.shape(), " on ", z_weight.device(),
+              "; expected one element on ", x.device());
+    CLS_CHECK(z_weight.dtype() == Dtype::kF64, DtypeError, "[lm_head_cross_entropy] z_weight is ",
+              z_weight.dtype(), "; expected f64");
+  }
   if (token_weights) {
     CLS_CHECK(token_weights.shape() == leading(x), ShapeError,
               "[lm_head_cross_entropy] token_weights are ", token_weights.shape(), "; expected ",
@@ -116,7 +126,8 @@ LmHeadLoss lm_head_cross_entropy(const Tensor& x,
                                  const Tensor& token_weights,
                                  const LmHeadOptions& options) {
   const Dtype wide = x.dtype() == Dtype::kBf16 ? Dtype::kF32 : x.dtype();
-  check_operands(x, weight_VM, targets, token_weights, wide);
+  check_operands(x, weight_VM, targets, token_weights, options.z_weight, wide);
+  detail::check_factor("lm_head_cross_entropy", options.alpha, x.dtype(), x.device());
   const Tensor x_NM = as_matrix(x);
   const std::int64_t tokens = x_NM.size(0);
   const Tensor targets_N = checked_targets(targets, weight_VM.size(0), x.device());
@@ -125,11 +136,14 @@ LmHeadLoss lm_head_cross_entropy(const Tensor& x,
   LmHeadLoss loss{.loss_sum = Tensor::empty({}, Dtype::kF64, x.device()),
                   .token_loss_N = Tensor::empty({tokens}, wide, x.device()),
                   .lse_N = Tensor::empty({tokens}, wide, x.device()),
+                  .lse_sums = Tensor::empty({3}, Dtype::kF64, x.device()),
                   .dx = options.dx ? Tensor::empty(x.shape(), x.dtype(), x.device()) : Tensor(),
                   .dweight_VM = options.dweight ? Tensor::empty(weight_VM.shape(), wide, x.device())
                                                 : Tensor()};
   if (tokens == 0) {
     loss.loss_sum.fill(0.0);
+    loss.lse_sums.fill(0.0);
+    loss.lse_sums.select(0, 2).fill(-std::numeric_limits<double>::infinity());
     if (options.dweight) {
       loss.dweight_VM.fill(0.0);
     }
@@ -143,8 +157,8 @@ LmHeadLoss lm_head_cross_entropy(const Tensor& x,
     detail::touch_lm_head_memory(x_NM, weight_VM, targets_N, dx_NM, loss.dweight_VM, options);
   }
   lm_head_cross_entropy_kernels().run(x.device(), x.dtype(), x_NM, weight_VM, targets_N, weights_N,
-                                      loss.loss_sum, loss.token_loss_N, loss.lse_N, dx_NM,
-                                      loss.dweight_VM, options);
+                                      loss.loss_sum, loss.token_loss_N, loss.lse_N, loss.lse_sums,
+                                      dx_NM, loss.dweight_VM, options);
   return loss;
 }
 

@@ -29,7 +29,8 @@ struct HeadRows {
   std::int64_t row_step = 0;  // a multiple of 64 floats
   float* logits = nullptr;
   const std::int32_t* targets = nullptr;
-  const float* weights = nullptr;  // all 1 when null
+  const float* weights = nullptr;    // all 1 when null
+  const double* z_weight = nullptr;  // 0 when null
   float* losses = nullptr;
   float* lses = nullptr;
 };
@@ -100,11 +101,15 @@ __device__ SoftmaxSum softmax_sum(const HeadRows& h, const float* row) {
   return {all_max, cuda::block_reduce<cuda::Add>(static_cast<double>(sum), 0.0)};
 }
 
-// The row overwritten by factor (exp(logit - max) - sum one_hot(target)), or by zeros. bf16 fills the front half of the f32 row:
+// The row overwritten by factor (slope exp(logit - max) - sum one_hot(target)), or by zeros. bf16 fills the front half of the f32 row:
 // a tile is in registers, of all threads, before anything is written, and what a tile's gradient overwrites has been read by then.
 template <class Gradient>
-__device__ void write_gradient(
-    const HeadRows& h, float* row, std::int32_t target, SoftmaxSum softmax, float factor) {
+__device__ void write_gradient(const HeadRows& h,
+                               float* row,
+                               std::int32_t target,
+                               SoftmaxSum softmax,
+                               float slope,
+                               float factor) {
   const std::int64_t vectors = (h.vocabulary + 3) / 4;
   const auto threads = static_cast<std::int64_t>(blockDim.x);
   const float shift = shift_of(softmax.max);
@@ -122,7 +127,7 @@ __device__ void write_gradient(
     for (int k = 0; k < kWrite; ++k) {
       const std::int64_t at = tile + threadIdx.x + k * threads;
       for (int i = 0; i < 4; ++i) {
-        const float e = expf(x[k].value[i] - shift);
+        const float e = slope * expf(x[k].value[i] - shift);
         // Before the factor: the difference is not rounded to bf16 twice.
         x[k].value[i] = factor * (4 * at + i == target ? e - sum : e);
       }
@@ -162,29 +167,48 @@ __global__ void __launch_bounds__(kMostThreads) softmax_rows_kernel(HeadRows h) 
   const bool known = target >= 0 && target < h.vocabulary;
   const double target_logit = known ? row[target] : std::numeric_limits<float>::quiet_NaN();
   const SoftmaxSum softmax = softmax_sum(h, row);
+  const double log_sum = log(softmax.sum);
   if (threadIdx.x == 0) {
-    const double log_sum = log(softmax.sum);
     h.losses[n] = static_cast<float>((softmax.max - target_logit) + log_sum);
     h.lses[n] = static_cast<float>(softmax.max + log_sum);
   }
   if constexpr (!std::is_void_v<Gradient>) {
     const double weight = h.weights != nullptr ? h.weights[n] : 1.0F;
     const double factor = weight / softmax.sum + (known ? 0.0 : target_logit);
-    write_gradient<Gradient>(h, row, target, softmax, static_cast<float>(factor));
+    const double slope =
+        1.0 + (h.z_weight != nullptr ? 2.0 * *h.z_weight * (softmax.max + log_sum) : 0.0);
+    write_gradient<Gradient>(h, row, target, softmax, static_cast<float>(slope),
+                             static_cast<float>(factor));
   }
 }
 
-// One block: f64 sums of every 1024th token, then over threads.
+// One block: f64 sums of every 1024th token, then over threads; the largest lse likewise.
 __global__ void __launch_bounds__(kMostThreads)
-    loss_sum_kernel(std::int64_t tokens, const float* losses, const float* weights, double* total) {
+    loss_sum_kernel(std::int64_t tokens, HeadRows h, double* total, double* lse_sums) {
   double sum = 0;
+  double squares = 0;
+  double lse_sum = 0;
+  double largest = -std::numeric_limits<double>::infinity();
   for (std::int64_t n = threadIdx.x; n < tokens; n += blockDim.x) {
-    const double weight = weights != nullptr ? weights[n] : 1.0F;
-    sum += weight * static_cast<double>(losses[n]);
+    if (h.targets[n] == kIgnoredTarget) {
+      continue;
+    }
+    const double weight = h.weights != nullptr ? h.weights[n] : 1.0F;
+    const auto lse = static_cast<double>(h.lses[n]);
+    sum += weight * static_cast<double>(h.losses[n]);
+    squares += weight * lse * lse;
+    lse_sum += lse;
+    largest = cuda::Max()(largest, lse);
   }
   sum = cuda::block_reduce<cuda::Add>(sum, 0.0);
+  squares = cuda::block_reduce<cuda::Add>(squares, 0.0);
+  lse_sum = cuda::block_reduce<cuda::Add>(lse_sum, 0.0);
+  largest = cuda::block_reduce<cuda::Max>(largest, -std::numeric_limits<double>::infinity());
   if (threadIdx.x == 0) {
     *total = sum;
+    lse_sums[0] = squares;
+    lse_sums[1] = lse_sum;
+    lse_sums[2] = largest;
   }
 }
 
@@ -200,6 +224,7 @@ class ChunkedHead {
   ChunkedHead(const Tensor& x_NM, const Tensor& weight_VM, const LmHeadOptions& options)
       : x_NM_(x_NM),
         weight_VM_(weight_VM),
+        alpha_(options.alpha),
         chunk_(lm_head_device_chunk(x_NM.size(0), weight_VM.size(0), options.chunk_bytes)),
         logits_(
             std::make_shared<Storage>(static_cast<std::size_t>(chunk_.bytes()), x_NM.device())) {}
@@ -212,18 +237,19 @@ class ChunkedHead {
       const std::int64_t end = std::min(tokens, begin + chunk_.rows);
       const Tensor x = x_NM_.slice(0, begin, end);
       Tensor logits = matrix(end - begin, Dtype::kF32);
-      cuda::gemm(x, weight_VM_.transpose(0, 1), logits);
+      const GemmOptions scaled{.alpha = 1.0, .accumulate = false, .bias_N = {}, .factor = alpha_};
+      cuda::gemm(x, weight_VM_.transpose(0, 1), logits, scaled);
       rows.first = begin;
       rows.logits = logits.data<float>();
       softmax(rows, end - begin, dx_NM || dweight_VM);
       const Tensor dlogits = matrix(end - begin, x.dtype());
       if (dx_NM) {
         Tensor dx = dx_NM.slice(0, begin, end);
-        cuda::gemm(dlogits, weight_VM_, dx);
+        cuda::gemm(dlogits, weight_VM_, dx, scaled);
       }
       if (dweight_VM) {
         cuda::gemm(dlogits.transpose(0, 1), x, dweight_VM,
-                   {.alpha = 1.0, .accumulate = begin > 0, .bias_N = {}});
+                   {.alpha = 1.0, .accumulate = begin > 0, .bias_N = {}, .factor = {}});
       }
     }
   }
@@ -247,6 +273,7 @@ class ChunkedHead {
 
   Tensor x_NM_;
   Tensor weight_VM_;
+  Tensor alpha_;
   LmHeadChunk chunk_;
   std::shared_ptr<Storage> logits_;
 };
@@ -258,20 +285,21 @@ void lm_head_cross_entropy_cuda(const Tensor& x_NM,
                                 Tensor& loss_sum,
                                 Tensor& token_loss_N,
                                 Tensor& lse_N,
+                                Tensor& lse_sums,
                                 Tensor& dx_NM,
                                 Tensor& dweight_VM,
                                 const LmHeadOptions& options) {
-  const float* weights = token_weights_N ? token_weights_N.data<float>() : nullptr;
   HeadRows rows;
   rows.targets = targets_N.data<std::int32_t>();
-  rows.weights = weights;
+  rows.weights = token_weights_N ? token_weights_N.data<float>() : nullptr;
+  rows.z_weight = options.z_weight ? options.z_weight.data<double>() : nullptr;
   rows.losses = token_loss_N.data<float>();
   rows.lses = lse_N.data<float>();
   ChunkedHead head(x_NM.last_is_dense() ? x_NM : x_NM.contiguous(), weight_VM, options);
   head.run(rows, dx_NM, dweight_VM);
   const std::int64_t tokens = x_NM.size(0);
   cuda::launch(loss_sum_kernel, {.grid = dim3(1), .block = dim3(threads_for(1, tokens))}, tokens,
-               rows.losses, weights, loss_sum.data<double>());
+               rows, loss_sum.data<double>(), lse_sums.data<double>());
 }
 
 CLS_KERNEL(lm_head_cross_entropy, kCuda, kF32, lm_head_cross_entropy_cuda);

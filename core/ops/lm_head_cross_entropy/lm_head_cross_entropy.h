@@ -8,23 +8,30 @@
 
 namespace clausius::ops {
 
+inline constexpr std::int64_t kLmHeadChunkBytes = std::int64_t{64} << 20;
+
 struct LmHeadOptions {
   bool dx = false;  // make the gradient of x
   bool dweight = false;
-  std::int64_t chunk_bytes = std::int64_t{64} << 20;  // of f32 logits held at a time
+  std::int64_t chunk_bytes = kLmHeadChunkBytes;  // of f32 logits held at a time
+  /// [], f64, where x is: the gradients are those of loss_sum + z_weight z_sum. Undefined: 0.
+  Tensor z_weight{};
+  Tensor alpha{};  // multiplies the logits, see ops::linear
 };
 
 /// chunk_bytes that suits a device. On the CPU a chunk of logits is to stay near the caches; on a CUDA device every chunk also
 /// reads and writes dweight once, which small chunks would spend their time on.
 [[nodiscard]] constexpr std::int64_t lm_head_chunk_bytes(DeviceKind device) {
-  return device == DeviceKind::kCpu ? LmHeadOptions().chunk_bytes : std::int64_t{512} << 20;
+  return device == DeviceKind::kCpu ? kLmHeadChunkBytes : std::int64_t{512} << 20;
 }
 
 struct LmHeadLoss {
   Tensor loss_sum;  // [], f64
   Tensor token_loss_N;
   Tensor lse_N;
-  Tensor dx;          // for a gradient of 1 on loss_sum; undefined unless asked for
+  Tensor
+      lse_sums;  // [3], f64: z_sum; the sum of lse; the largest lse, -infinity where no token counts
+  Tensor dx;     // for a gradient of 1 on loss_sum + z_weight z_sum; undefined unless asked for
   Tensor dweight_VM;  // likewise
 };
 
@@ -50,17 +57,21 @@ struct LmHeadChunk {
                                                std::int64_t vocabulary,
                                                std::int64_t chunk_bytes);
 
-/// loss_sum = sum over tokens of token_weight * token_loss; token_loss = lse - logit[target], logits = x weight^T.
+/// loss_sum = sum over tokens of token_weight * token_loss; token_loss = lse - logit[target], logits = alpha x weight^T; z_sum = sum over
+/// tokens of token_weight * lse^2.
 /// Shapes:  x (.., M), weight [V, M], targets (..) i32, token_weights (..) or undefined (all 1)
 ///          -> token_loss and lse [N], N the number of tokens; dx like x; dweight [V, M]
 /// Value:   token_loss, lse and dweight are f32 (f64 for f64 x), 0 for ignored tokens; loss_sum adds in f64.
 ///          bf16: logits are f32 products; their gradient is rounded to bf16 for the two gradient products.
+///          A logit's gradient is token_weight (p (1 + 2 z_weight lse) - one_hot(target)): z_loss costs no pass of its own.
 ///          Gradients are made while a chunk's logits are hot, so the backward pass only scales them.
+///          dweight is that of alpha weight, as of linear.
 ///          Equals matmul, log-sum-exp and nll in turn.
 /// Errors:  ShapeError, DtypeError; DataError naming position and value of a target outside [0, V) that is not -100, where
 ///          the targets are on the host. On a device a check would have to wait for it: such a target makes its loss and its
 ///          gradients NaN there (and is an error in builds with CLAUSIUS_ASSERTS).
 /// Cost:    compute-bound: 2 M V a counted token, and as much again for each gradient; chunk_bytes of logits in memory.
+/// Source:  Chowdhery et al. 2022, "PaLM: Scaling Language Modeling with Pathways" (z_loss).
 [[nodiscard]] LmHeadLoss lm_head_cross_entropy(const Tensor& x,
                                                const Tensor& weight_VM,
                                                const Tensor& targets,
@@ -82,6 +93,7 @@ using LmHeadCrossEntropyKernels = KernelTable<void(const Tensor& x_NM,
                                                    Tensor& loss_sum,
                                                    Tensor& token_loss_N,
                                                    Tensor& lse_N,
+                                                   Tensor& lse_sums,
                                                    Tensor& dx_NM,
                                                    Tensor& dweight_VM,
                                                    const LmHeadOptions& options)>;

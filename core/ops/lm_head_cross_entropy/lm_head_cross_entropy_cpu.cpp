@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/ops/lm_head_cross_entropy/lm_head_cross_entropy.h"
+#include "core/ops/lm_head_cross_entropy/lm_head_cross_entropy_reference.h"
 #include "core/ops/lm_head_cross_entropy/lm_head_softmax.h"
 #include "core/ops/matmul/gemm.h"
 #include "core/parallel.h"
@@ -55,11 +56,13 @@ class ChunkedHead {
               const Tensor& weight_VM,
               Tensor& dx_KM,
               Tensor& dweight_VM,
+              const Tensor& alpha,
               const LmHeadChunk& chunk)
       : x_KM_(x_KM),
         weight_VM_(weight_VM),
         dx_KM_(dx_KM),
         dweight_VM_(dweight_VM),
+        alpha_(alpha),
         vocabulary_(weight_VM.size(0)),
         chunk_(chunk),
         logits_(std::make_shared<Storage>(static_cast<std::size_t>(chunk_.bytes()), kCpu)) {
@@ -72,7 +75,7 @@ class ChunkedHead {
   void touch() {
     const std::int64_t rows = std::min(chunk_.rows, x_KM_.size(0));
     Tensor logits = logits_of(rows);
-    gemm(x_KM_.slice(0, 0, rows), weight_VM_.transpose(0, 1), logits);
+    gemm(x_KM_.slice(0, 0, rows), weight_VM_.transpose(0, 1), logits, {.factor = alpha_});
     give_gradients(0, rows);
   }
 
@@ -83,7 +86,7 @@ class ChunkedHead {
     for (std::int64_t begin = 0; begin < x_KM_.size(0); begin += chunk_.rows) {
       const std::int64_t end = std::min(x_KM_.size(0), begin + chunk_.rows);
       Tensor logits = logits_of(end - begin);
-      gemm(x_KM_.slice(0, begin, end), weight_VM_.transpose(0, 1), logits);
+      gemm(x_KM_.slice(0, begin, end), weight_VM_.transpose(0, 1), logits, {.factor = alpha_});
       float* data = logits.data<float>();
       parallel_for(end - begin, div_ceil(kGrainElements, vocabulary_),
                    [&](std::int64_t from, std::int64_t to) {
@@ -111,7 +114,7 @@ class ChunkedHead {
             : logits_of(end - begin);
     if (dx_KM_) {
       Tensor dx = dx_KM_.slice(0, begin, end);
-      gemm(dlogits, weight_VM_, dx);
+      gemm(dlogits, weight_VM_, dx, {.factor = alpha_});
     }
     if (dweight_VM_) {
       gemm(dlogits.transpose(0, 1), x_KM_.slice(0, begin, end), dweight_VM_,
@@ -123,6 +126,7 @@ class ChunkedHead {
   const Tensor& weight_VM_;
   Tensor& dx_KM_;
   Tensor& dweight_VM_;
+  Tensor alpha_;
   std::int64_t vocabulary_;
   LmHeadChunk chunk_;
   std::shared_ptr<Storage> logits_;
@@ -145,6 +149,7 @@ void lm_head_cross_entropy_cpu(const Tensor& x_NM,
                                Tensor& loss_sum,
                                Tensor& token_loss_N,
                                Tensor& lse_N,
+                               Tensor& lse_sums,
                                Tensor& dx_NM,
                                Tensor& dweight_VM,
                                const LmHeadOptions& options) {
@@ -152,6 +157,7 @@ void lm_head_cross_entropy_cpu(const Tensor& x_NM,
   token_loss_N.fill(0.0);
   lse_N.fill(0.0);
   loss_sum.fill(0.0);
+  LseSums().write(lse_sums);
   if (counted.empty()) {
     for (Tensor* gradient : {&dx_NM, &dweight_VM}) {
       if (*gradient) {
@@ -170,11 +176,13 @@ void lm_head_cross_entropy_cpu(const Tensor& x_NM,
   const auto weight_of = [&](std::int64_t n) {
     return token_weights_N ? token_weights_N.data<float>()[n] : 1.0F;
   };
-  ChunkedHead head(x_KM, weight_VM, dx_KM, dweight_VM, chunk_of(x_NM, weight_VM, options));
+  const double z_weight = options.z_weight ? options.z_weight.data<double>()[0] : 0.0;
+  ChunkedHead head(x_KM, weight_VM, dx_KM, dweight_VM, options.alpha,
+                   chunk_of(x_NM, weight_VM, options));
   head.run([&](std::int64_t k, float* row, RowGradient gradient) {
     const std::int64_t n = counted[static_cast<std::size_t>(k)];
-    const TokenLoss token =
-        detail::lm_head_softmax(row, weight_VM.size(0), targets[n], weight_of(n), gradient);
+    const TokenLoss token = detail::lm_head_softmax(row, weight_VM.size(0), targets[n],
+                                                    weight_of(n), z_weight, gradient);
     losses[n] = token.loss;
     lses[n] = token.lse;
   });
@@ -182,10 +190,13 @@ void lm_head_cross_entropy_cpu(const Tensor& x_NM,
     scatter_rows(dx_KM, counted, dx_NM);
   }
   double total = 0;
+  LseSums sums;
   for (const std::int64_t n : counted) {
+    sums.add(static_cast<double>(lses[n]), static_cast<double>(weight_of(n)));
     total += static_cast<double>(weight_of(n)) * static_cast<double>(losses[n]);
   }
   loss_sum.fill(total);
+  sums.write(lse_sums);
 }
 
 CLS_KERNEL(lm_head_cross_entropy, kCpu, kF32, lm_head_cross_entropy_cpu);
@@ -208,6 +219,7 @@ void detail::touch_lm_head_memory(const Tensor& x_NM,
   const Tensor x_KM = all && x_NM.last_is_dense() ? x_NM : packed.clone();
   Tensor dx_KM = all || !dx_NM ? dx_NM : x_KM.clone();
   Tensor dweight = dweight_VM;
-  ChunkedHead(x_KM, weight_VM, dx_KM, dweight, chunk_of(x_NM, weight_VM, options)).touch();
+  ChunkedHead(x_KM, weight_VM, dx_KM, dweight, options.alpha, chunk_of(x_NM, weight_VM, options))
+      .touch();
 }
 }  // namespace clausius::ops

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <vector>
 
 #include "core/ops/lm_head_cross_entropy/lm_head_cross_entropy.h"
@@ -19,6 +20,24 @@ inline double log_sum_exp_reference(const std::vector<double>& logits) {
   return max + std::log(sum);
 }
 
+/// The three numbers of LmHeadLoss::lse_sums.
+struct LseSums {
+  double squares = 0;
+  double sum = 0;
+  double max = -std::numeric_limits<double>::infinity();
+
+  void add(double lse, double weight) {
+    squares += weight * lse * lse;
+    sum += lse;
+    max = lse > max || lse != lse ? lse : max;  // a NaN comes through
+  }
+  void write(Tensor& to) const {
+    to.data<double>()[0] = squares;
+    to.data<double>()[1] = sum;
+    to.data<double>()[2] = max;
+  }
+};
+
 template <class T>
 void lm_head_cross_entropy_reference(const Tensor& x_NM,
                                      const Tensor& weight_VM,
@@ -27,9 +46,11 @@ void lm_head_cross_entropy_reference(const Tensor& x_NM,
                                      Tensor& loss_sum,
                                      Tensor& token_loss_N,
                                      Tensor& lse_N,
+                                     Tensor& lse_sums,
                                      Tensor& dx_NM,
                                      Tensor& dweight_VM,
-                                     const LmHeadOptions& /*options*/) {
+                                     const LmHeadOptions& options) {
+  const double alpha = options.alpha ? static_cast<double>(*options.alpha.data<T>()) : 1.0;
   const std::int64_t width = x_NM.size(1);
   const std::int64_t vocabulary = weight_VM.size(0);
   const View<const T, 2> x(x_NM);
@@ -42,7 +63,9 @@ void lm_head_cross_entropy_reference(const Tensor& x_NM,
   const View<double, 2> dx(dx_f64);
   const View<double, 2> dweight(dweight_f64);
   std::vector<double> logits(static_cast<std::size_t>(vocabulary));
+  const double z_weight = options.z_weight ? options.z_weight.data<double>()[0] : 0.0;
   double total = 0;
+  LseSums sums;
   for (std::int64_t n = 0; n < x_NM.size(0); ++n) {
     token_loss(n) = T{0};
     lse(n) = T{0};
@@ -54,7 +77,7 @@ void lm_head_cross_entropy_reference(const Tensor& x_NM,
       for (std::int64_t m = 0; m < width; ++m) {
         logit += static_cast<double>(x(n, m)) * static_cast<double>(weight(v, m));
       }
-      logits[static_cast<std::size_t>(v)] = logit;
+      logits[static_cast<std::size_t>(v)] = alpha * logit;
     }
     const double log_sum = log_sum_exp_reference(logits);
     const double loss = log_sum - logits[static_cast<std::size_t>(targets(n))];
@@ -65,16 +88,19 @@ void lm_head_cross_entropy_reference(const Tensor& x_NM,
     token_loss(n) = static_cast<T>(loss);
     lse(n) = static_cast<T>(log_sum);
     total += scale * loss;
+    sums.add(log_sum, scale);
+    const double slope = 1.0 + 2.0 * z_weight * log_sum;
     for (std::int64_t v = 0; v < vocabulary; ++v) {
       const double probability = std::exp(logits[static_cast<std::size_t>(v)] - log_sum);
-      const double dlogit = scale * (probability - (v == targets(n) ? 1.0 : 0.0));
+      const double dlogit = scale * (slope * probability - (v == targets(n) ? 1.0 : 0.0));
       for (std::int64_t m = 0; m < width; ++m) {
-        dx(n, m) += dlogit * static_cast<double>(weight(v, m));
+        dx(n, m) += alpha * dlogit * static_cast<double>(weight(v, m));
         dweight(v, m) += dlogit * static_cast<double>(x(n, m));
       }
     }
   }
   loss_sum.fill(total);
+  sums.write(lse_sums);
   if (dx_NM) {
     dx_NM.copy_from(dx_f64);
   }

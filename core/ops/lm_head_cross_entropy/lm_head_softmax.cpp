@@ -23,10 +23,17 @@ HWY_INLINE void scale_row(const float* row, std::int64_t count, double factor, T
                        HWY_ATTR { part.store(part.load(row + i) * scale, to + i); });
 }
 
+// Before the factor: the difference is not rounded to bf16 twice.
+template <class T>
+HWY_INLINE void write_target(T* to, double difference, double factor) {
+  *to = T(static_cast<float>(difference) * static_cast<float>(factor));
+}
+
 ops::detail::TokenLoss softmax_of_token(float* row,
                                         std::int64_t vocabulary,
                                         std::int32_t target,
                                         float weight,
+                                        double z_weight,
                                         ops::detail::RowGradient gradient) {
   const bool keep = gradient != ops::detail::RowGradient::kNone;
   const double max = max_lanes(vocabulary, row);
@@ -41,18 +48,21 @@ ops::detail::TokenLoss softmax_of_token(float* row,
                           : sum_lanes(vocabulary, [=](auto part, std::int64_t i) HWY_ATTR {
                               return exp(part.load(row + i) - shift);
                             });
-  if (keep) {
-    // Before the division: the difference is not rounded to bf16 twice.
-    row[target] = static_cast<float>(row[target] - sum);
-  }
-  if (gradient == ops::detail::RowGradient::kF32) {
-    scale_row(row, vocabulary, weight / sum, row);
-  } else if (gradient == ops::detail::RowGradient::kBf16) {
-    scale_row(row, vocabulary, weight / sum, reinterpret_cast<bf16*>(row));
-  }
   const double log_sum = std::log(sum);
+  const double lse = max + log_sum;
+  if (keep) {
+    const double slope = 1.0 + 2.0 * z_weight * lse;
+    const float at_target = row[target];
+    if (gradient == ops::detail::RowGradient::kF32) {
+      scale_row(row, vocabulary, weight * slope / sum, row);
+      write_target(row + target, at_target * slope - sum, weight / sum);
+    } else {
+      scale_row(row, vocabulary, weight * slope / sum, reinterpret_cast<bf16*>(row));
+      write_target(reinterpret_cast<bf16*>(row) + target, at_target * slope - sum, weight / sum);
+    }
+  }
   return {.loss = static_cast<float>((max - target_logit) + log_sum),
-          .lse = static_cast<float>(max + log_sum)};
+          .lse = static_cast<float>(lse)};
 }
 
 }  // namespace clausius::simd::HWY_NAMESPACE
@@ -64,10 +74,15 @@ HWY_EXPORT(softmax_of_token);
 }  // namespace clausius::simd
 
 namespace clausius::ops::detail {
-TokenLoss lm_head_softmax(
-    float* row, std::int64_t vocabulary, std::int32_t target, float weight, RowGradient gradient) {
+TokenLoss lm_head_softmax(float* row,
+                          std::int64_t vocabulary,
+                          std::int32_t target,
+                          float weight,
+                          double z_weight,
+                          RowGradient gradient) {
   using namespace simd;  // NOLINT(google-build-using-namespace): the dispatch table is looked up unqualified
-  return HWY_DYNAMIC_DISPATCH(softmax_of_token)(row, vocabulary, target, weight, gradient);
+  return HWY_DYNAMIC_DISPATCH(softmax_of_token)(row, vocabulary, target, weight, z_weight,
+                                                gradient);
 }
 }  // namespace clausius::ops::detail
 #endif  // HWY_ONCE

@@ -11,11 +11,15 @@ struct TokenLoss {
   float lse = 0;
 };
 
-/// What becomes of the row of logits: left alone, or overwritten by the gradient weight * (probability - one hot),
-/// as f32, or as bf16 in the front half of its memory.
+/// What becomes of the row of logits: left alone, or overwritten by the gradient
+/// weight * (probability * (1 + 2 z_weight lse) - one hot), as f32, or as bf16 in the front half of its memory.
 enum class RowGradient : std::uint8_t { kNone, kF32, kBf16 };
 
-[[nodiscard]] TokenLoss lm_head_softmax(
-    float* row, std::int64_t vocabulary, std::int32_t target, float weight, RowGradient gradient);
+[[nodiscard]] TokenLoss lm_head_softmax(float* row,
+                                        std::int64_t vocabulary,
+                                        std::int32_t target,
+                                        float weight,
+                                        double z_weight,
+                                        RowGradient gradient);
 
 }  // namespace clausius::ops::detail

@@ -6,6 +6,7 @@
 
 #include <Eigen/Core>
 
+#include "core/dry_run.h"
 #include "core/ops/matmul/matrix_layout.h"
 #include "core/ops/matmul/onednn_gemm.h"
 #include "core/parallel.h"
@@ -21,6 +22,11 @@ Tensor usable(const Tensor& matrix) {
   return layout_of(matrix).step > 0 ? matrix : matrix.clone();
 }
 
+double alpha_of(const GemmOptions& options) {
+  const bool read = options.factor.defined() && !in_dry_run();
+  return read ? options.alpha * static_cast<double>(*options.factor.data<float>()) : options.alpha;
+}
+
 using EigenMatrix = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 using EigenStride = Eigen::Stride<Eigen::Dynamic, Eigen::Dynamic>;
 
@@ -32,7 +38,7 @@ auto eigen_map(const Tensor& matrix) {
 
 void eigen_gemm(const Tensor& a, const Tensor& b, Tensor& out, const GemmOptions& options) {
   constexpr std::int64_t kRows = 64;
-  const auto alpha = static_cast<float>(options.alpha);
+  const auto alpha = static_cast<float>(alpha_of(options));
   parallel_for(out.size(0), kRows, [&](std::int64_t begin, std::int64_t end) {
     auto rows = eigen_map(out.slice(0, begin, end));
     const auto left = eigen_map(a.slice(0, begin, end));
@@ -56,13 +62,13 @@ bool try_onednn(const Tensor& a, const Tensor& b, Tensor& out, const GemmOptions
                             .out = layout_of(out),
                             .in_dtype = a.dtype(),
                             .out_dtype = out.dtype(),
-                            .scaled = options.alpha != 1.0,
+                            .scaled = options.alpha != 1.0 || options.factor.defined(),
                             .accumulate = options.accumulate,
                             .bias = options.bias_N.defined(),
                             .threads = in_parallel_region() ? 1 : num_threads()};
   const float* bias = problem.bias ? options.bias_N.data<float>() : nullptr;
   return onednn_gemm(problem, {a.raw(), b.raw(), out.raw(), bias},
-                     static_cast<float>(options.alpha));
+                     static_cast<float>(alpha_of(options)));
 }
 
 }  // namespace

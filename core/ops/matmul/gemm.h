@@ -10,6 +10,8 @@ struct GemmOptions {
   double alpha = 1.0;
   bool accumulate = false;
   Tensor bias_N = {};  // f32, added to every row after alpha; absent when undefined
+  Tensor factor =
+      {};  // one f32 beside the operands, multiplies alpha; read when the product runs; 1 when undefined
 };
 
 /// out = alpha a b + bias (+ out). oneDNN where it has a kernel for the case, else portable_gemm.

@@ -51,7 +51,23 @@ MatmulKernels& matmul_kernels() {
   return table;
 }
 
-void matmul(const Tensor& a, const Tensor& b, Tensor& out, double alpha, bool accumulate) {
+void detail::check_factor(std::string_view op, const Tensor& factor, Dtype dtype, Device device) {
+  if (!factor) {
+    return;
+  }
+  const Dtype wanted = dtype == Dtype::kF64 ? Dtype::kF64 : Dtype::kF32;
+  CLS_CHECK(factor.numel() == 1, ShapeError, "[", op, "] the factor is ", factor.shape(),
+            "; expected one element");
+  CLS_CHECK(factor.dtype() == wanted && factor.device() == device, DtypeError, "[", op,
+            "] the factor is ", factor.dtype(), "; expected ", wanted, " where the operands are");
+}
+
+void matmul(const Tensor& a,
+            const Tensor& b,
+            Tensor& out,
+            double alpha,
+            bool accumulate,
+            const Tensor& factor) {
   const Shape shape = product_shape(a, b);
   CLS_CHECK(out.shape() == shape, ShapeError, "[matmul] out is ", out.shape(), "; expected ",
             shape);
@@ -59,6 +75,7 @@ void matmul(const Tensor& a, const Tensor& b, Tensor& out, double alpha, bool ac
             a.dtype(), ", b is ", b.dtype(), "; expected one floating type");
   CLS_CHECK(out.dtype() == a.dtype() || (a.dtype() == Dtype::kBf16 && out.dtype() == Dtype::kF32),
             DtypeError, "[matmul] out is ", out.dtype(), " for operands of ", a.dtype());
+  detail::check_factor("matmul", factor, a.dtype(), out.device());
   if (out.numel() == 0) {
     return;
   }
@@ -69,7 +86,7 @@ void matmul(const Tensor& a, const Tensor& b, Tensor& out, double alpha, bool ac
     return;
   }
   matmul_kernels().run(out.device(), a.dtype(), expanded(a, shape), expanded(b, shape), out, alpha,
-                       accumulate);
+                       accumulate, factor);
 }
 
 Tensor matmul(const Tensor& a, const Tensor& b, double alpha) {

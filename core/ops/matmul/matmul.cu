@@ -63,8 +63,14 @@ void products(Product p, const GemmOptions& options) {
   }
 }
 
-void matmul_cuda(const Tensor& a, const Tensor& b, Tensor& out, double alpha, bool accumulate) {
-  const GemmOptions options{.alpha = alpha, .accumulate = accumulate, .bias_N = {}};
+void matmul_cuda(const Tensor& a,
+                 const Tensor& b,
+                 Tensor& out,
+                 double alpha,
+                 bool accumulate,
+                 const Tensor& factor) {
+  const GemmOptions options{
+      .alpha = alpha, .accumulate = accumulate, .bias_N = {}, .factor = factor};
   if (is_repeated(b) && rows_merge(a) && rows_merge(out)) {
     Tensor all = as_matrix(out);
     return cuda::gemm(as_matrix(a), first_matrix(b), all, options);

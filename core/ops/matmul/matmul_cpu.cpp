@@ -27,8 +27,13 @@ Tensor matrix_at(Tensor tensor, std::int64_t index) {
   return tensor;
 }
 
-void matmul_cpu(const Tensor& a, const Tensor& b, Tensor& out, double alpha, bool accumulate) {
-  const GemmOptions options{.alpha = alpha, .accumulate = accumulate};
+void matmul_cpu(const Tensor& a,
+                const Tensor& b,
+                Tensor& out,
+                double alpha,
+                bool accumulate,
+                const Tensor& factor) {
+  const GemmOptions options{.alpha = alpha, .accumulate = accumulate, .factor = factor};
   const std::int64_t inner = a.size(-1);
   const std::int64_t matrix = out.size(-2) * out.size(-1);
   const std::int64_t count = out.numel() / matrix;

@@ -25,14 +25,19 @@ void matmul_matrix_reference(
 }
 
 template <class T>
-void matmul_reference(
-    const Tensor& a, const Tensor& b, Tensor& out, double alpha, bool accumulate) {
+void matmul_reference(const Tensor& a,
+                      const Tensor& b,
+                      Tensor& out,
+                      double alpha,
+                      bool accumulate,
+                      const Tensor& factor) {
   if (out.rank() == 2) {
-    return matmul_matrix_reference<T>(a, b, out, alpha, accumulate);
+    const double scale = factor ? alpha * static_cast<double>(*factor.data<T>()) : alpha;
+    return matmul_matrix_reference<T>(a, b, out, scale, accumulate);
   }
   for (std::int64_t i = 0; i < out.size(0); ++i) {
     Tensor part = out.select(0, i);
-    matmul_reference<T>(a.select(0, i), b.select(0, i), part, alpha, accumulate);
+    matmul_reference<T>(a.select(0, i), b.select(0, i), part, alpha, accumulate, factor);
   }
 }
 

@@ -2,13 +2,33 @@
 // Checks and dispatch of sigma_products and sigma_apply.
 #include "core/ops/sigma_gradient/sigma_gradient.h"
 
-#include <vector>
-
 #include "core/ops/sigma_gradient/sigma_gradient_reference.h"
-#include "core/ops/spectral_refresh/spectral_refresh.h"
 
 namespace clausius::ops {
 namespace {
+
+void check_shapes(std::string_view op, const SigmaMatrix& matrix, std::size_t e) {
+  const Tensor& weight = matrix.weight_MN;
+  CLS_CHECK(weight.rank() == 2 && weight.numel() > 0 && weight.last_is_dense(), ShapeError, "[", op,
+            "] weight ", e, " is ", weight.shape(), " with strides ", weight.strides(),
+            "; expected [M, N] with elements and dense rows");
+  CLS_CHECK(matrix.gradient_MN.shape() == weight.shape() && matrix.gradient_MN.last_is_dense(),
+            ShapeError, "[", op, "] gradient ", e, " is ", matrix.gradient_MN.shape(),
+            " with strides ", matrix.gradient_MN.strides(), "; expected ", weight.shape(),
+            " with dense rows");
+  CLS_CHECK(matrix.u_N.shape() == Shape{weight.size(1)} && matrix.u_N.is_contiguous() &&
+                matrix.v_M.shape() == Shape{weight.size(0)} && matrix.v_M.is_contiguous(),
+            ShapeError, "[", op, "] matrix ", e, " is ", weight.shape(), ", u is ",
+            matrix.u_N.shape(), ", v is ", matrix.v_M.shape(), "; expected (", weight.size(1),
+            ") and (", weight.size(0), ") dense");
+  CLS_CHECK(matrix.sigma.numel() == 1 && (!matrix.gamma || matrix.gamma.numel() == 1), ShapeError,
+            "[", op, "] sigma ", e, " is ", matrix.sigma.shape(), ", gamma is ",
+            matrix.gamma.shape(), "; expected one element each");
+  CLS_CHECK(matrix.c_S.rank() == 1 && matrix.c_S.is_contiguous() && matrix.slot >= 0 &&
+                matrix.slot < matrix.c_S.numel(),
+            ShapeError, "[", op, "] c ", e, " is ", matrix.c_S.shape(), "; expected slot ",
+            matrix.slot, " to be one of its elements");
+}
 
 void check_matrices(std::string_view op, std::span<const SigmaMatrix> matrices) {
   const Tensor& first = matrices[0].weight_MN;
@@ -16,22 +36,17 @@ void check_matrices(std::string_view op, std::span<const SigmaMatrix> matrices) 
             "] weight 0 is ", first.dtype(), "; expected f32 (the master's type)");
   for (std::size_t e = 0; e < matrices.size(); ++e) {
     const SigmaMatrix& matrix = matrices[e];
-    const Tensor& weight = matrix.weight_MN;
-    CLS_CHECK(weight.rank() == 2 && weight.numel() > 0 && weight.last_is_dense(), ShapeError, "[",
-              op, "] weight ", e, " is ", weight.shape(), " with strides ", weight.strides(),
-              "; expected [M, N] with elements and dense rows");
-    CLS_CHECK(matrix.gradient_MN.shape() == weight.shape() && matrix.gradient_MN.last_is_dense(),
-              ShapeError, "[", op, "] gradient ", e, " is ", matrix.gradient_MN.shape(),
-              " with strides ", matrix.gradient_MN.strides(), "; expected ", weight.shape(),
-              " with dense rows");
-    CLS_CHECK(matrix.gamma.numel() == 1 && matrix.dgamma.numel() == 1, ShapeError, "[", op,
-              "] gamma ", e, " is ", matrix.gamma.shape(), ", dgamma is ", matrix.dgamma.shape(),
-              "; expected one element each");
-    for (const Tensor* x : {&weight, &matrix.gradient_MN, &matrix.gamma, &matrix.dgamma}) {
-      CLS_CHECK(x->defined() && x->dtype() == first.dtype() && x->device() == first.device(),
+    check_shapes(op, matrix, e);
+    for (const Tensor* x : {&matrix.weight_MN, &matrix.gradient_MN, &matrix.u_N, &matrix.v_M,
+                            &matrix.sigma, &matrix.gamma}) {
+      CLS_CHECK((x == &matrix.gamma && !x->defined()) ||
+                    (x->dtype() == first.dtype() && x->device() == first.device()),
                 DtypeError, "[", op, "] matrix ", e, " has a part of ", x->dtype(), "; expected ",
                 first.dtype(), " where the first weight is");
     }
+    CLS_CHECK(matrix.c_S.dtype() == Dtype::kF64 && matrix.c_S.device() == first.device(),
+              DtypeError, "[", op, "] c ", e, " is ", matrix.c_S.dtype(),
+              "; expected f64 where the weights are");
   }
 }
 
@@ -49,46 +64,25 @@ SigmaApplyKernels& sigma_apply_kernels() {
   return table;
 }
 
-Tensor sigma_products(std::span<const SigmaMatrix> matrices) {
-  if (matrices.empty()) {
-    return Tensor::empty({0}, Dtype::kF64);
+void sigma_products(std::span<const SigmaMatrix> matrices) {
+  if (!matrices.empty()) {
+    check_matrices("sigma_products", matrices);
+    const Tensor& first = matrices[0].weight_MN;
+    sigma_products_kernels().run(first.device(), first.dtype(), matrices);
   }
-  check_matrices("sigma_products", matrices);
-  const Tensor& first = matrices[0].weight_MN;
-  Tensor c = Tensor::empty({std::ssize(matrices)}, Dtype::kF64, first.device());
-  sigma_products_kernels().run(first.device(), first.dtype(), matrices, c);
-  return c;
 }
 
-void sigma_apply(std::span<const SigmaMatrix> matrices,
-                 const Tensor& u,
-                 const Tensor& v,
-                 const Tensor& sigma,
-                 const Tensor& c,
-                 bool grad_through_sigma) {
-  if (matrices.empty()) {
-    return;
+void sigma_apply(std::span<const SigmaMatrix> matrices, bool grad_through_sigma) {
+  if (!matrices.empty()) {
+    check_matrices("sigma_apply", matrices);
+    const Tensor& first = matrices[0].weight_MN;
+    sigma_apply_kernels().run(first.device(), first.dtype(), matrices, grad_through_sigma);
   }
-  check_matrices("sigma_apply", matrices);
-  std::vector<Tensor> weights;
-  weights.reserve(matrices.size());
-  for (const SigmaMatrix& matrix : matrices) {
-    weights.push_back(matrix.weight_MN);
-  }
-  detail::check_spectral_state("sigma_apply", weights, u, v, sigma);
-  CLS_CHECK(c.shape() == sigma.shape() && c.dtype() == Dtype::kF64 && c.device() == sigma.device(),
-            ShapeError, "[sigma_apply] c is ", c.shape(), " of ", c.dtype(), "; expected ",
-            sigma.shape(), " of f64 where sigma is");
-  sigma_apply_kernels().run(sigma.device(), sigma.dtype(), matrices, u, v, sigma, c,
-                            grad_through_sigma);
 }
 
-void sigma_finish_gradients(std::span<const SigmaMatrix> matrices,
-                            const Tensor& u,
-                            const Tensor& v,
-                            const Tensor& sigma,
-                            bool grad_through_sigma) {
-  sigma_apply(matrices, u, v, sigma, sigma_products(matrices), grad_through_sigma);
+void sigma_finish_gradients(std::span<const SigmaMatrix> matrices, bool grad_through_sigma) {
+  sigma_products(matrices);
+  sigma_apply(matrices, grad_through_sigma);
 }
 
 }  // namespace clausius::ops

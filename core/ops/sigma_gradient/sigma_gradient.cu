@@ -16,8 +16,13 @@ struct SigmaItem {
   float* gradient = nullptr;
   std::int32_t weight_step = 0;
   std::int32_t gradient_step = 0;
-  const float* gamma = nullptr;
-  float* dgamma = nullptr;
+  const float* u = nullptr;
+  const float* v = nullptr;
+  const float* sigma = nullptr;
+  const float* gamma = nullptr;  // null: 1
+  double* c = nullptr;
+  std::int32_t parts = 0;  // of c
+  std::int32_t slot = 0;
 };
 
 using SigmaBatch = cuda::MatrixBatch<SigmaItem>;
@@ -45,8 +50,9 @@ __global__ void __launch_bounds__(kMatrixThreads)
 }
 
 __global__ void __launch_bounds__(kMatrixThreads)
-    sigma_totals_kernel(SigmaBatch batch, const double* partial, double* c) {
+    sigma_totals_kernel(SigmaBatch batch, const double* partial) {
   const cuda::MatrixItem& m = batch.matrix[blockIdx.x];
+  const SigmaItem& item = batch.item[blockIdx.x];
   const std::int64_t chunks = (m.rows + kChunkRows - 1) / kChunkRows;
   double sum = 0.0;
   for (std::int64_t i = threadIdx.x; i < chunks; i += kMatrixThreads) {
@@ -54,51 +60,48 @@ __global__ void __launch_bounds__(kMatrixThreads)
   }
   sum = cuda::block_reduce<cuda::Add>(sum, 0.0);
   if (threadIdx.x == 0) {
-    c[batch.first + blockIdx.x] = sum;
+    item.c[item.slot] = sum;
   }
 }
 
-struct SigmaState {
-  const float* u;
-  const float* v;
-  const float* sigma;
-  const double* c;
-};
-
 __global__ void __launch_bounds__(kMatrixThreads)
-    sigma_apply_kernel(SigmaBatch batch, SigmaState state, bool grad_through_sigma) {
+    sigma_apply_kernel(SigmaBatch batch, bool grad_through_sigma) {
   const int e = cuda::matrix_of_block(batch);
   const cuda::MatrixItem& m = batch.matrix[e];
   const SigmaItem& item = batch.item[e];
-  const auto norm = static_cast<double>(state.sigma[batch.first + e]);
-  const double dgamma = state.c[batch.first + e] / norm;
-  const double alpha = static_cast<double>(*item.gamma) / norm;
-  const double along = grad_through_sigma ? -alpha * dgamma : 0.0;
+  double c = 0.0;
+  for (int part = 0; part < item.parts; ++part) {
+    c += item.c[part];
+  }
+  const auto norm = static_cast<double>(*item.sigma);
+  const double alpha = (item.gamma != nullptr ? static_cast<double>(*item.gamma) : 1.0) / norm;
+  const double along = grad_through_sigma ? -alpha * (c / norm) : 0.0;
   const std::int64_t first = (blockIdx.x - m.first_chunk) * kChunkRows;
   const std::int64_t end = first + kChunkRows < m.rows ? first + kChunkRows : m.rows;
-  const float* u = state.u + m.u_at;
   for (std::int64_t row = first; row < end; ++row) {
     float* gradient = item.gradient + row * item.gradient_step;
-    const auto factor = static_cast<float>(along * static_cast<double>(state.v[m.v_at + row]));
+    const auto factor = static_cast<float>(along * static_cast<double>(item.v[row]));
     CLS_UNROLL_4
     for (std::int64_t n = threadIdx.x; n < m.columns; n += kMatrixThreads) {
-      gradient[n] = fmaf(static_cast<float>(alpha), gradient[n], factor * u[n]);
+      gradient[n] = fmaf(static_cast<float>(alpha), gradient[n], factor * item.u[n]);
     }
-  }
-  if (first == 0 && threadIdx.x == 0) {
-    *item.dgamma = static_cast<float>(dgamma);
   }
 }
 
 SigmaItem item_of(const SigmaMatrix& matrix) {
   Tensor gradient = matrix.gradient_MN;
-  Tensor dgamma = matrix.dgamma;
+  Tensor c = matrix.c_S;
   return {.weight = matrix.weight_MN.data<float>(),
           .gradient = gradient.data<float>(),
           .weight_step = narrow<std::int32_t>(matrix.weight_MN.stride(0)),
           .gradient_step = narrow<std::int32_t>(gradient.stride(0)),
-          .gamma = matrix.gamma.data<float>(),
-          .dgamma = dgamma.data<float>()};
+          .u = matrix.u_N.data<float>(),
+          .v = matrix.v_M.data<float>(),
+          .sigma = matrix.sigma.data<float>(),
+          .gamma = matrix.gamma ? matrix.gamma.data<float>() : nullptr,
+          .c = c.data<double>(),
+          .parts = narrow<std::int32_t>(c.numel()),
+          .slot = narrow<std::int32_t>(matrix.slot)};
 }
 
 template <class Fn>
@@ -109,29 +112,18 @@ void for_each_batch(std::span<const SigmaMatrix> matrices, const Fn& fn) {
       [&](std::int64_t e) { return item_of(matrices[static_cast<std::size_t>(e)]); }, fn);
 }
 
-void sigma_products_cuda(std::span<const SigmaMatrix> matrices, Tensor& c) {
+void sigma_products_cuda(std::span<const SigmaMatrix> matrices) {
   for_each_batch(matrices, [&](const SigmaBatch& batch) {
-    Tensor partial = Tensor::empty({batch.chunks}, Dtype::kF64, c.device());
+    Tensor partial = Tensor::empty({batch.chunks}, Dtype::kF64, matrices[0].c_S.device());
     cuda::launch(sigma_products_kernel, cuda::block_per_chunk(batch), batch,
                  partial.data<double>());
-    cuda::launch(sigma_totals_kernel, cuda::block_per_matrix(batch), batch, partial.data<double>(),
-                 c.data<double>());
+    cuda::launch(sigma_totals_kernel, cuda::block_per_matrix(batch), batch, partial.data<double>());
   });
 }
 
-void sigma_apply_cuda(std::span<const SigmaMatrix> matrices,
-                      const Tensor& u,
-                      const Tensor& v,
-                      const Tensor& sigma,
-                      const Tensor& c,
-                      bool grad_through_sigma) {
-  const SigmaState state{.u = u.data<float>(),
-                         .v = v.data<float>(),
-                         .sigma = sigma.data<float>(),
-                         .c = c.data<double>()};
+void sigma_apply_cuda(std::span<const SigmaMatrix> matrices, bool grad_through_sigma) {
   for_each_batch(matrices, [&](const SigmaBatch& batch) {
-    cuda::launch(sigma_apply_kernel, cuda::block_per_chunk(batch), batch, state,
-                 grad_through_sigma);
+    cuda::launch(sigma_apply_kernel, cuda::block_per_chunk(batch), batch, grad_through_sigma);
   });
 }
 

@@ -10,6 +10,7 @@
 #include <hwy/highway.h>
 
 #include "core/ops/sigma_gradient/sigma_gradient.h"
+#include "core/ops/sigma_gradient/sigma_gradient_reference.h"
 #include "core/parallel.h"
 #include "core/simd/dispatch.h"
 #include "core/simd/lane-inl.h"
@@ -22,23 +23,16 @@ struct SigmaChunk {
   std::size_t matrix = 0;
   std::int64_t begin = 0;
   std::int64_t end = 0;
-  std::int64_t u_at = 0;
-  std::int64_t v_at = 0;
 };
 
 inline std::vector<SigmaChunk> sigma_chunks(std::span<const ops::SigmaMatrix> matrices) {
   constexpr std::int64_t kRows = 32;
   std::vector<SigmaChunk> chunks;
-  SigmaChunk chunk;
-  for (; chunk.matrix < matrices.size(); ++chunk.matrix) {
-    const Tensor& weight = matrices[chunk.matrix].weight_MN;
-    for (std::int64_t row = 0; row < weight.size(0); row += kRows) {
-      chunk.begin = row;
-      chunk.end = std::min(row + kRows, weight.size(0));
-      chunks.push_back(chunk);
+  for (std::size_t matrix = 0; matrix < matrices.size(); ++matrix) {
+    const std::int64_t rows = matrices[matrix].weight_MN.size(0);
+    for (std::int64_t row = 0; row < rows; row += kRows) {
+      chunks.push_back({.matrix = matrix, .begin = row, .end = std::min(row + kRows, rows)});
     }
-    chunk.u_at += weight.size(1);
-    chunk.v_at += weight.size(0);
   }
   return chunks;
 }
@@ -88,7 +82,7 @@ void scale_and_add(float* gradient, const float* u, std::int64_t count, float al
   });
 }
 
-void sigma_products_f32(std::span<const ops::SigmaMatrix> matrices, Tensor& c) {
+void sigma_products_f32(std::span<const ops::SigmaMatrix> matrices) {
   const std::vector<SigmaChunk> chunks = sigma_chunks(matrices);
   std::vector<double> partial(chunks.size());
   for_each_chunk(chunks, [&](std::size_t at, const SigmaChunk& chunk) {
@@ -101,33 +95,26 @@ void sigma_products_f32(std::span<const ops::SigmaMatrix> matrices, Tensor& c) {
     }
     partial[at] = sum;
   });
-  c.fill(0.0);
   for (std::size_t at = 0; at < chunks.size(); ++at) {
-    c.data<double>()[chunks[at].matrix] += partial[at];
+    const ops::SigmaMatrix& m = matrices[chunks[at].matrix];
+    Tensor c = m.c_S;
+    double& sum = c.data<double>()[m.slot];
+    sum = chunks[at].begin == 0 ? partial[at] : sum + partial[at];
   }
 }
 
-void sigma_apply_f32(std::span<const ops::SigmaMatrix> matrices,
-                     const Tensor& u,
-                     const Tensor& v,
-                     const Tensor& sigma,
-                     const Tensor& c,
-                     bool grad_through_sigma) {
+void sigma_apply_f32(std::span<const ops::SigmaMatrix> matrices, bool grad_through_sigma) {
   for_each_chunk(sigma_chunks(matrices), [&](std::size_t /*at*/, const SigmaChunk& chunk) {
     const ops::SigmaMatrix& m = matrices[chunk.matrix];
-    const auto norm = static_cast<double>(sigma.data<float>()[chunk.matrix]);
-    const double dgamma = c.data<double>()[chunk.matrix] / norm;
-    const double alpha = static_cast<double>(*m.gamma.data<float>()) / norm;
-    const double along = grad_through_sigma ? -alpha * dgamma : 0.0;
+    const auto norm = static_cast<double>(*m.sigma.data<float>());
+    const double alpha = (m.gamma ? static_cast<double>(*m.gamma.data<float>()) : 1.0) / norm;
+    const double along =
+        grad_through_sigma ? -alpha * (ops::detail::sigma_product_of(m) / norm) : 0.0;
     Tensor gradient = m.gradient_MN;
     for (std::int64_t row = chunk.begin; row < chunk.end; ++row) {
-      const double factor = along * static_cast<double>(v.data<float>()[chunk.v_at + row]);
-      scale_and_add(gradient.data<float>() + row * gradient.stride(0), u.data<float>() + chunk.u_at,
+      const double factor = along * static_cast<double>(m.v_M.data<float>()[row]);
+      scale_and_add(gradient.data<float>() + row * gradient.stride(0), m.u_N.data<float>(),
                     gradient.size(1), static_cast<float>(alpha), static_cast<float>(factor));
-    }
-    if (chunk.begin == 0) {
-      Tensor to = m.dgamma;
-      *to.data<float>() = static_cast<float>(dgamma);
     }
   });
 }

@@ -20,6 +20,7 @@ struct Matrix {
 
 template <class In, class Out>
 void multiply(const GemmProblem& problem, const GemmPointers& pointers, float alpha, float beta) {
+  alpha = problem.device_scale ? *pointers.alpha : alpha;
   for (std::int64_t i = 0; i < problem.batch; ++i) {
     const Matrix<const In> a{static_cast<const In*>(pointers.a) + i * problem.a_stride, problem.a};
     const Matrix<const In> b{static_cast<const In*>(pointers.b) + i * problem.b_stride, problem.b};

@@ -43,9 +43,11 @@ TEST(SigmaFold, RunningIsWhatEvaluationMultipliedBy) {
   Tensor u = random_unit(20, {.seed = 3}).to(Dtype::kF32);
   Tensor v = Tensor::empty({30}, Dtype::kF32);
   Tensor sigma = Tensor::empty({1}, Dtype::kF32);
-  ops::spectral_evaluate(weights, u, v, sigma);
+  Tensor refined = u.clone();
+  ops::spectral_refresh(weights, refined, v, sigma);
   const Tensor x = test::random_normal({5, 20}, "x").to(Dtype::kF32);
-  const double alpha = 0.5 / static_cast<double>(sigma.span<float>()[0]);
+  const Tensor alpha =
+      Tensor::full({1}, 0.5 / static_cast<double>(sigma.span<float>()[0]), Dtype::kF32);
   const Tensor folded =
       fold_sigma(weights[0], Tensor::full({}, 0.5, Dtype::kF32), u, SigmaFold::kRunning, "weight");
   test::expect_close(ops::linear(x, folded), ops::linear(x, weights[0], {}, alpha).to(Dtype::kF64),

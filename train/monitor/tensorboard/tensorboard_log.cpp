@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <numeric>
 #include <string>
 #include <vector>
 
@@ -102,6 +103,14 @@ void TensorBoardLog::on_step(const StepReport& report) {
   summary.scalar("tokens_per_second", report.tokens_per_second);
   for (const auto& [name, loss] : report.aux_losses) {
     summary.scalar("aux_losses/" + name, loss);
+  }
+  if (report.lse_mean) {
+    summary.scalar("lse_mean", *report.lse_mean);
+    summary.scalar("lse_max", *report.lse_max);
+  }
+  if (!report.qk_clips.empty()) {
+    const std::vector<double> clips = all_heads(report.qk_clips);
+    summary.scalar("qk_clips", std::accumulate(clips.begin(), clips.end(), 0.0));
   }
   const HeadTable shares = head_table(report.entropy, &HeadEntropy::entropy_normalized);
   if (!all_heads(shares).empty()) {
