@@ -71,6 +71,8 @@ class SequenceMixer {
                                                                std::int64_t capacity) const = 0;
   /// Heads whose entropy telemetry reports; 0 for mixers without probabilities.
   [[nodiscard]] virtual std::int64_t entropy_heads() const = 0;
+  /// Multiplies the learned softmax temperature of a head by `factor`; false: there is none.
+  virtual bool raise_temperature(std::int64_t /*head*/, double /*factor*/) { return false; }
   /// Width that rope tables of this mixer have; 0 where it takes none.
   [[nodiscard]] virtual std::int64_t rope_dim() const = 0;
   /// What is clipped after each update by the largest logits that telemetry got; none: nothing.

@@ -21,8 +21,8 @@ constexpr std::int64_t kFormatVersion = 1;
 constexpr std::string_view kPrefix = "step_";
 constexpr std::string_view kExtension = ".h5";
 constexpr int kStepDigits = 9;
-constexpr std::array<TensorRole, 3> kRoles{TensorRole::kParameter, TensorRole::kOptimizer,
-                                           TensorRole::kState};
+constexpr std::array<TensorRole, 4> kRoles{TensorRole::kParameter, TensorRole::kOptimizer,
+                                           TensorRole::kState, TensorRole::kMonitor};
 
 std::string group_of(TensorRole role) {
   switch (role) {
@@ -32,6 +32,8 @@ std::string group_of(TensorRole role) {
       return "optimizer";
     case TensorRole::kState:
       return "state";
+    case TensorRole::kMonitor:
+      return "monitor";
   }
   return {};
 }
@@ -108,6 +110,9 @@ struct StoredTensor {
 std::vector<StoredTensor> list_tensors(const Hdf5Reader& file, const std::filesystem::path& path) {
   std::vector<StoredTensor> stored;
   for (const TensorRole role : kRoles) {
+    if (!file.contains(group_of(role))) {
+      continue;  // written before there was such a group; the number of tensors tells whether any is missing
+    }
     for (std::string& name : file.datasets(group_of(role))) {
       const auto order = file.require<std::int64_t>(dataset_of(role, name), "order");
       stored.push_back({.order = order, .role = role, .name = std::move(name)});

@@ -20,6 +20,7 @@ enum class TensorRole : std::uint8_t {
   kParameter,  ///< group /parameters
   kOptimizer,  ///< group /optimizer
   kState,      ///< group /state: neither trained nor of the optimizer
+  kMonitor,    ///< group /monitor: of what watches the run, no part of the model
 };
 
 /// `name` is unique within the role; '/' in it makes HDF5 groups.

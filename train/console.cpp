@@ -48,7 +48,9 @@ void Console::on_step(const StepReport& report) {
       heads += 1;
     }
   }
-  const std::string entropy = heads > 0 ? fmt::format("{:.2f}/{:.2f}", lowest, sum / heads) : "-";
+  const std::string entropy = heads > 0 ? fmt::format("{:.2f}/{:.2f}  collapsed {}", lowest,
+                                                      sum / heads, report.collapsed_heads)
+                                        : "-";
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start_;
   const auto done = static_cast<double>(report.step - first_step_);
   const double left =

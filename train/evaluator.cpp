@@ -6,6 +6,7 @@
 #include <numbers>
 
 #include "core/error.h"
+#include "core/ops/row_lengths/row_lengths.h"
 
 namespace clausius {
 
@@ -30,7 +31,7 @@ EvaluationReport evaluate(Model& model,
     Telemetry telemetry;
     const ForwardLoss forward =
         model.forward_loss(batch, {.phase = Phase::kEvaluate, .telemetry = &telemetry});
-    entropy.add(telemetry);
+    entropy.add(telemetry, ops::row_lengths(batch.targets_BT.to(model.parameters().device())));
     loss += forward.loss_sum.value().item();
     weight += batch.weight;
     bytes += batch.target_bytes;

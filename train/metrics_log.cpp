@@ -89,10 +89,28 @@ void MetricsLog::on_step(const StepReport& report) {
   line.set("entropy_normalized",
            to_json(head_table(report.entropy, &HeadEntropy::entropy_normalized)));
   line.set("max_logit", to_json(head_table(report.entropy, &HeadEntropy::max_logit)));
+  for (const auto& [key, table] : report.heads) {
+    line.set(key, to_json(table));
+  }
+  for (const auto& [key, values] : report.layers) {
+    Json layers;
+    for (const double value : values) {
+      layers.push(value);
+    }
+    line.set(key, layers);
+  }
+  for (const auto& [key, values] : report.named) {
+    Json named;
+    for (const auto& [name, value] : values) {
+      named.set(name, value);
+    }
+    line.set(key, named);
+  }
   if (!report.qk_clips.empty()) {
     line.set("qk_clips", to_json(report.qk_clips));
   }
   if (!report.bands.empty()) {
+    line.set("collapsed_heads", report.collapsed_heads);
     Json bands;
     for (const double share : report.bands) {
       bands.push(share);

@@ -53,6 +53,21 @@ void check_regularizers(const ConfigCheck& check,
   }
 }
 
+void check_alarms(const ConfigCheck& check, const MonitorConfig& monitor, const ModelFacts& model) {
+  check.that(!monitor.uses(AlarmPolicy::kRaiseTemperature) || model.has_temperature,
+             "monitor.on_alarm.collapse",
+             "raise_temperature needs mixers that learn a temperature; give mixer.temperature");
+  const auto* named = std::get_if<std::map<Alarm, AlarmPolicy>>(&monitor.on_alarm);
+  if (named == nullptr || model.has_probabilities) {
+    return;
+  }
+  for (const auto& [alarm, policy] : *named) {
+    check.that(policy == AlarmPolicy::kLog || alarm == Alarm::kSpike || alarm == Alarm::kNonfinite,
+               concat("monitor.on_alarm.", word_of(alarm)),
+               "no mixer of this model has attention probabilities: the alarm is never raised");
+  }
+}
+
 Device model_device(DeviceChoice choice) {
   const bool cuda = choice == DeviceChoice::kOnCuda ||
                     (choice == DeviceChoice::kAuto && cuda_backend() != nullptr);
@@ -103,6 +118,7 @@ void Recipe::validate(const ConfigCheck& check) const {
              "or stream");
   check_batch(check, train, rows);
   check_regularizers(check, *this, facts, rows);
+  check_alarms(check, monitor, facts);
   if (!rows.has_validation) {
     check_validation(check, *this);
   }

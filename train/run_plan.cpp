@@ -81,6 +81,11 @@ RunPlan plan_run(const Recipe& recipe, const DataFacts& data, int ranks, int cor
                             ? at_least_one(recipe.evaluate.every->value_or(recipe.checkpoint.every))
                             : 0;
   plan.evaluate_samples = evaluation_samples(recipe.evaluate, data);
+  CLS_CHECK(!recipe.monitor.uses(AlarmPolicy::kRollback) || plan.checkpoint_every < plan.steps,
+            ConfigError,
+            "monitor.on_alarm: rollback needs a checkpoint to go back to; "
+            "checkpoint.every ",
+            plan.checkpoint_every, " is not below the run's ", plan.steps, " steps");
   plan.check_every = recipe.parallel.check_every ? at_least_one(*recipe.parallel.check_every) : 0;
   return plan;
 }

@@ -17,7 +17,7 @@ std::vector<Shape> shapes_of(const std::vector<Batch>& batches) {
 
 }  // namespace
 
-void StepProgram::run(const Batches& batches, const std::function<void(const Batches&)>& work) {
+StepProgram::Batches StepProgram::on_device(const Batches& batches) const {
   Batches there;
   for (Batch batch : batches) {
     if (device_.kind != DeviceKind::kCpu) {
@@ -25,6 +25,16 @@ void StepProgram::run(const Batches& batches, const std::function<void(const Bat
     }
     there.push_back(batch.to(device_));
   }
+  return there;
+}
+
+void StepProgram::run_once(const Batches& batches,
+                           const std::function<void(const Batches&)>& work) {
+  work(on_device(batches));
+}
+
+void StepProgram::run(const Batches& batches, const std::function<void(const Batches&)>& work) {
+  const Batches there = on_device(batches);
   const std::vector<Shape> shapes = shapes_of(batches);
   const bool again = shapes == seen_;
   if (program_ == nullptr && wanted_ && again && refusal_.empty()) {

@@ -22,11 +22,14 @@ class StepProgram {
 
   /// Batches may be on the host or on the device; `work` gets them on the device.
   void run(const Batches& batches, const std::function<void(const Batches&)>& work);
+  /// The same once, without a recording, whatever the shapes: for work that others do not repeat.
+  void run_once(const Batches& batches, const std::function<void(const Batches&)>& work);
   [[nodiscard]] bool recorded() const { return program_ != nullptr; }
   /// Why the work was not recorded, when that was tried; it runs as if nobody had asked.
   [[nodiscard]] const std::string& refusal() const { return refusal_; }
 
  private:
+  [[nodiscard]] Batches on_device(const Batches& batches) const;
   void record(const Batches& batches, const std::function<void(const Batches&)>& work);
 
   Device device_;

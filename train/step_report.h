@@ -21,6 +21,8 @@ struct StepReport {
   double lr = 0;
   double grad_norm = 0;  // before clipping
   double update_norm = 0;
+  /// False where a policy or a number that is not finite left the update out.
+  bool updated = true;
   double step_ms = 0;
   double tokens_per_second = 0;
   double model_tflops = 0;
@@ -33,6 +35,11 @@ struct StepReport {
   /// Filled where the step is sampled by the monitor.
   bool sampled = false;
   EntropyReport entropy{};
+  /// What else was observed, under its key of metrics.jsonl: by layer and head, by layer (NaN: unknown), and by name.
+  std::vector<std::pair<std::string, HeadTable>> heads{};
+  std::vector<std::pair<std::string, std::vector<double>>> layers{};
+  std::vector<std::pair<std::string, std::vector<std::pair<std::string, double>>>> named{};
+  std::int64_t collapsed_heads = 0;
   /// Steps in which each head was clipped, since the run began; empty where nothing clips.
   HeadTable qk_clips{};
   /// Share of heads in each health band, lowest first.

@@ -10,11 +10,17 @@
 
 #include "autograd/tape.h"
 #include "core/checked.h"
+#include "core/ops/row_lengths/row_lengths.h"
 #include "core/ops/sum_of_squares/sum_of_squares.h"
 #include "train/buckets.h"
 
 namespace clausius {
 namespace {
+
+std::vector<double> as_vector(const Tensor& values) {
+  const std::span<const double> all = values.span<double>();
+  return {all.begin(), all.end()};
+}
 
 double sum_of(const Tensor& values) {
   const std::span<const double> all = values.span<double>();
@@ -64,7 +70,12 @@ StepOutcome TrainStep::run(const LoadedStep& data,
                            std::int64_t step,
                            double lr,
                            EntropyTotals& entropy,
-                           const std::function<void()>& meanwhile) {
+                           const std::function<void()>& meanwhile,
+                           const StepWatch& given,
+                           const std::function<bool(const StepOutcome&)>& accepts) {
+  const bool asks_more = given.activations != nullptr ||
+                         given.telemetry.with(options_.telemetry) != options_.telemetry;
+  const StepWatch watch{given.telemetry.with(options_.telemetry), given.activations};
   const double weight = communicator_.all_reduce(data.weight, ReduceOp::kSum, "loss weight");
   CLS_CHECK(weight > 0, DataError, "step ", step, ": no target of the batch carries loss");
   ParameterStore& parameters = model_.parameters();
@@ -86,9 +97,10 @@ StepOutcome TrainStep::run(const LoadedStep& data,
     const DeviceRange range(parameters.device(), "reparam");
     reparam->begin_step(step);
   }
-  program_.run(data.micro_batches, [&](const std::vector<Batch>& micro_batches) {
-    compute(micro_batches, step, numbers, entropy);
-  });
+  const auto work = [&](const std::vector<Batch>& micro_batches) {
+    compute(micro_batches, step, numbers, entropy, watch);
+  };
+  asks_more ? program_.run_once(data.micro_batches, work) : program_.run(data.micro_batches, work);
   if (meanwhile) {
     meanwhile();
   }
@@ -96,11 +108,14 @@ StepOutcome TrainStep::run(const LoadedStep& data,
   StepOutcome outcome;
   read_losses(numbers.slice(0, 0, losses).reshape({std::ssize(data.micro_batches), terms_}), weight,
               factors, outcome);
-  outcome.grad_norm = norm_of(numbers.slice(0, losses, count), "gradient norm");
+  const Tensor squares = numbers.slice(0, losses, count);
+  outcome.gradient_squares = as_vector(squares);
+  outcome.grad_norm = norm_of(squares, "gradient norm");
   outcome.finite = std::isfinite(outcome.loss) && std::isfinite(outcome.grad_norm) &&
                    std::all_of(outcome.aux_losses.begin(), outcome.aux_losses.end(),
                                [](const auto& aux) { return std::isfinite(aux.second); });
-  if (outcome.finite) {
+  outcome.updated = outcome.finite && (!accepts || accepts(outcome));
+  if (outcome.updated) {
     const double clip = options_.clip_norm.value_or(0.0);
     const double scale = clip > 0 && outcome.grad_norm > clip ? clip / outcome.grad_norm : 1.0;
     const DeviceRange range(parameters.device(), "optimizer");
@@ -109,7 +124,9 @@ StepOutcome TrainStep::run(const LoadedStep& data,
       gather_parameters(parameters, communicator_, reducer_.buckets());
     }
     qk_clip_.apply(entropy, communicator_);
-    outcome.update_norm = norm_of(change.to(kCpu), "update norm");
+    const Tensor changes = change.to(kCpu);
+    outcome.update_squares = as_vector(changes);
+    outcome.update_norm = norm_of(changes, "update norm");
   }
   return outcome;
 }
@@ -159,13 +176,14 @@ void TrainStep::read_losses(const Tensor& losses_NL,
 void TrainStep::compute(const std::vector<Batch>& micro_batches,
                         std::int64_t step,
                         Tensor& numbers,
-                        EntropyTotals& entropy) {
+                        EntropyTotals& entropy,
+                        const StepWatch& watch) {
   ParameterStore& parameters = model_.parameters();
   parameters.begin_step();
   const std::int64_t batches = std::ssize(micro_batches);
   for (std::int64_t i = 0; i < batches; ++i) {
     forward_backward(micro_batches[static_cast<std::size_t>(i)], step, i + 1 == batches,
-                     numbers.slice(0, i * terms_, (i + 1) * terms_), entropy);
+                     numbers.slice(0, i * terms_, (i + 1) * terms_), entropy, watch);
   }
   if (micro_batches.empty()) {
     reducer_.start(nullptr);
@@ -199,13 +217,14 @@ void TrainStep::forward_backward(const Batch& batch,
                                  std::int64_t step,
                                  bool last,
                                  const Tensor& losses,
-                                 EntropyTotals& entropy) {
+                                 EntropyTotals& entropy,
+                                 const StepWatch& watch) {
   Tape tape;
   const ParameterStore::Bind bind(model_.parameters(), &tape);
   const Device device = model_.parameters().device();
   const ForwardLoss forward = [&] {
     const DeviceRange range(device, "forward");
-    Telemetry telemetry;
+    Telemetry telemetry(watch.telemetry);
     ForwardLoss made = model_.forward_loss(batch, {.phase = Phase::kTrain,
                                                    .seed = options_.seed,
                                                    .step = narrow<std::uint32_t>(step),
@@ -223,7 +242,11 @@ void TrainStep::forward_backward(const Batch& batch,
     if (regularizes_head_) {
       losses.slice(0, terms_ - 2, terms_).copy_from(made.log_sum_exp);
     }
-    entropy.add(telemetry);
+    const Tensor lengths = ops::row_lengths(batch.targets_BT);
+    entropy.add(telemetry, lengths);
+    if (watch.activations != nullptr) {
+      watch.activations->add(telemetry, lengths);
+    }
     return made;
   }();
   if (options_.trace) {

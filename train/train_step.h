@@ -16,6 +16,7 @@
 #include "optim/optimizer.h"
 #include "train/gradient_reducer.h"
 #include "train/monitor/attention_entropy.h"
+#include "train/monitor/layer_norms.h"
 #include "train/qk_clip.h"
 #include "train/step_program.h"
 
@@ -37,6 +38,15 @@ struct TrainStepOptions {
   bool trace = false;
   /// Record the work of a step on a device where that can be done (one rank).
   bool record = false;
+  /// What every step reports, observed or not: a recording repeats it at no cost to the host.
+  TelemetryRequest telemetry{};
+};
+
+/// What one step is watched for beyond entropies and largest logits. Changes no number of the step; a step that is asked for more than
+/// others are does not run as a recording.
+struct StepWatch {
+  TelemetryRequest telemetry{};
+  ActivationTotals* activations = nullptr;
 };
 
 struct StepOutcome {
@@ -48,7 +58,11 @@ struct StepOutcome {
   std::optional<double> lse_max{};
   double grad_norm = 0;  // before clipping
   double update_norm = 0;
-  bool finite = true;  // losses and gradient; the update is left out where they are not
+  bool finite = true;   // losses and gradient; the update is left out where they are not
+  bool updated = true;  // false where it was left out
+  /// Sums of squares over each of ParameterStore::owned(): of the gradient before clipping, and of the update (empty without one).
+  std::vector<double> gradient_squares{};
+  std::vector<double> update_squares{};
 };
 
 /// Loss of the step = sum of token losses / valid tokens of the global batch, whatever the split into micro-batches and ranks; each
@@ -64,11 +78,15 @@ class TrainStep {
   /// `data`: this rank's part of the step; `step` from 1. Entropies of all its rows are added to `entropy`. Collective; waits for a
   /// device twice: for loss and gradient norm, and for the update.
   /// `meanwhile` is called when a device has its work and before anybody waits for it. `entropy` must be the same object in all steps.
+  /// `accepts`, where given, is asked when loss and gradient norm are known and finite: false leaves the update out. All ranks must answer
+  /// alike.
   [[nodiscard]] StepOutcome run(const LoadedStep& data,
                                 std::int64_t step,
                                 double lr,
                                 EntropyTotals& entropy,
-                                const std::function<void()>& meanwhile = {});
+                                const std::function<void()>& meanwhile = {},
+                                const StepWatch& watch = {},
+                                const std::function<bool(const StepOutcome&)>& accepts = {});
 
   /// Whether steps run as a recording, or why not.
   [[nodiscard]] const StepProgram& program() const { return program_; }
@@ -85,12 +103,14 @@ class TrainStep {
   void compute(const std::vector<Batch>& micro_batches,
                std::int64_t step,
                Tensor& numbers,
-               EntropyTotals& entropy);
+               EntropyTotals& entropy,
+               const StepWatch& watch);
   void forward_backward(const Batch& batch,
                         std::int64_t step,
                         bool last,
                         const Tensor& losses,
-                        EntropyTotals& entropy);
+                        EntropyTotals& entropy,
+                        const StepWatch& watch);
   [[nodiscard]] SumOverRanks sum_over_ranks();
   /// What each regularizer's sum over the global batch is multiplied by. Collective.
   [[nodiscard]] std::vector<double> regularizer_factors(const LoadedStep& data, std::int64_t step);

@@ -43,7 +43,7 @@ void Trainer::event(std::string_view name, std::string_view message) {
 
 ExitCode Trainer::run() {
   Parts& p = *parts_;
-  open_observers();
+  open_run();
   const StopSignals signals(detect_launcher().kind);
   event(p.position.step > 0 ? "resume" : "start", p.files.directory.string());
   const std::int64_t end = std::min(p.plan.steps, options_.stop_after.value_or(p.plan.steps));
@@ -51,7 +51,9 @@ ExitCode Trainer::run() {
     const std::optional<LoadedStep> data = p.feed->take(p.position.step + 1);
     CLS_CHECK(data.has_value(), InternalError, "the data ended at step ", p.position.step, " of ",
               p.plan.steps);
-    step(*data);
+    if (!step(*data)) {
+      continue;
+    }
     const std::int64_t done = p.position.step;
     const bool last = done == p.plan.steps;
     bool keep_going = true;
@@ -106,24 +108,33 @@ ExitCode Trainer::finish(StopRequest stop) {
   return stop == StopRequest::kStop ? ExitCode::kStoppedBySignal : ExitCode::kDone;
 }
 
-void Trainer::step(const LoadedStep& data) {
+bool Trainer::step(const LoadedStep& data) {
   Parts& p = *parts_;
   const auto start = std::chrono::steady_clock::now();
   const std::int64_t number = p.position.step + 1;
   p.entropy->reset();
   const double lr = p.optimizer->peak_lr() * p.schedule->factor(number);
-  const StepOutcome outcome =
-      p.step->run(data, number, lr, *p.entropy, [&] { p.feed->prepare(number + 1); });
+  const bool sampled = number == 1 || number == p.plan.steps || number % p.plan.monitor_every == 0;
+  const StepOutcome outcome = p.step->run(
+      data, number, lr, *p.entropy, [&] { p.feed->prepare(number + 1); },
+      p.observation->watch(sampled),
+      [&](const StepOutcome& before_update) { return accepts(number, before_update); });
   check_recording();
+  const std::int64_t tokens = data.samples * p.plan.tokens_per_sample;
   if (!outcome.finite) {
     const std::string what =
         fmt::format("step {}: loss {}, gradient norm {}; expected finite numbers", number,
                     outcome.loss, outcome.grad_norm);
     event("alarm", "nonfinite: " + what);
-    CLS_CHECK(p.health->policy(Alarm::kNonfinite) != AlarmPolicy::kStop, GuardError, what,
-              ". The parameters are those of step ", number - 1);
+    if (p.health->policy(Alarm::kNonfinite) == AlarmPolicy::kRollback) {
+      p.position.tokens += tokens;
+      p.position.samples = data.end_sample();
+      roll_back(number, "nonfinite: " + what);
+      return false;
+    }
+    not_finite(number, what);
   }
-  const std::int64_t tokens = data.samples * p.plan.tokens_per_sample;
+  p.left_out = outcome.updated ? 0 : p.left_out;
   p.position = {.step = number, .tokens = p.position.tokens + tokens, .samples = data.end_sample()};
   StepReport report{.step = number,
                     .tokens = p.position.tokens,
@@ -135,7 +146,8 @@ void Trainer::step(const LoadedStep& data) {
   report.lse_max = outcome.lse_max;
   report.grad_norm = outcome.grad_norm;
   report.update_norm = outcome.update_norm;
-  report.sampled = number == 1 || number == p.plan.steps || number % p.plan.monitor_every == 0;
+  report.updated = outcome.updated;
+  report.sampled = sampled;
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
   const double flops = static_cast<double>(tokens) * p.flops_per_token;
   report.step_ms = elapsed.count() * 1e3;
@@ -150,7 +162,7 @@ void Trainer::step(const LoadedStep& data) {
                   p.step->backward_times().end.time());
     p.trace->buckets(p.reducer->trace());
   }
-  judge(report);
+  return judge(report, outcome);
 }
 
 // Said once: whoever asked for a recording gets it or an error.
@@ -166,27 +178,27 @@ void Trainer::check_recording() {
   }
 }
 
-void Trainer::judge(StepReport& report) {
+bool Trainer::judge(StepReport& report, const StepOutcome& outcome) {
   Parts& p = *parts_;
-  HealthVerdict verdict;
   if (report.sampled) {
     p.entropy->reduce(communicator_);
     report.entropy = p.entropy->report();
+    p.observation->report(report.entropy, outcome, report);
     if (p.step->qk_clip().active()) {
       report.qk_clips = p.step->qk_clip().clips();
     }
-    verdict = p.health->judge(report);
-    report.bands = verdict.bands;
-    report.alarms = verdict.active;
   }
+  const HealthVerdict verdict = p.health->judge(report);
+  report.bands = verdict.bands;
+  report.collapsed_heads = verdict.collapsed;
+  report.alarms = verdict.active;
   for (const auto& observer : p.observers) {
     observer->on_step(report);
   }
   for (const std::string& text : verdict.events) {
     event("alarm", text);
   }
-  CLS_CHECK(verdict.stop.empty(), GuardError, "step ", report.step, ": ", verdict.stop,
-            " (monitor.on_alarm: stop)");
+  return act(verdict, report.step);
 }
 
 void Trainer::evaluate_now() {
@@ -231,6 +243,7 @@ bool Trainer::improves(const EvaluationReport& report) {
 
 void Trainer::save_checkpoint() {
   Parts& p = *parts_;
+  p.rollbacks = p.position.step > p.rolled_back_from ? 0 : p.rollbacks;
   const std::vector<OptimizerState> state =
       whole_state(*p.optimizer, p.model->parameters(), communicator_, *p.reducer);
   if (p.saver == nullptr) {
@@ -243,6 +256,12 @@ void Trainer::save_checkpoint() {
     checkpoint.score = by_bits ? p.last_evaluation->val_bits_per_byte : p.last_evaluation->val_loss;
   }
   checkpoint.texts["health"] = p.health->state();
+  checkpoint.values["passed_over"] = p.passed_over;
+  if (p.observation->spectral_norms() != nullptr &&
+      p.observation->spectral_norms()->state().defined()) {
+    checkpoint.tensors.push_back({"spectral_norms", TensorRole::kMonitor,
+                                  p.observation->spectral_norms()->state().to(kCpu)});
+  }
   if (p.step->qk_clip().active()) {
     checkpoint.texts["qk_clips"] = p.step->qk_clip().state();
   }

@@ -29,6 +29,10 @@ struct RunOptions {
   std::filesystem::path trace;
 };
 
+struct Checkpoint;
+struct HealthVerdict;
+struct StepOutcome;
+
 class Trainer {
  public:
   /// Opens the run directory (rank 0), builds data, model and optimizer, and reads a checkpoint; writes no file of the run.
@@ -42,7 +46,8 @@ class Trainer {
 
   /// Runs to the end, to stop_after, or to a stop signal. Collective.
   /// Value:   kDone, or kStoppedBySignal when a signal ended it after a checkpoint.
-  /// Errors:  GuardError when loss or gradient are not finite, or an alarm's policy is stop; CommError.
+  /// Errors:  GuardError when loss or gradient are not finite, or an alarm's policy is stop, once the state is in a checkpoint and the
+  ///          reason in the log; or when rolling back and leaving out updates does not help; CommError.
   [[nodiscard]] ExitCode run();
 
  private:
@@ -52,10 +57,20 @@ class Trainer {
   void keep_split();
   void build_step();
   void resume();
-  void open_observers();
-  void step(const LoadedStep& data);
+  void restore(const Checkpoint& checkpoint);
+  void open_data();
+  void open_run();
+  void open_observers(bool resumed);
+  /// False where the step led back to a checkpoint.
+  [[nodiscard]] bool step(const LoadedStep& data);
+  [[nodiscard]] bool accepts(std::int64_t step, const StepOutcome& outcome);
+  void not_finite(std::int64_t step, const std::string& what);
   void check_recording();
-  void judge(StepReport& report);
+  [[nodiscard]] bool judge(StepReport& report, const StepOutcome& outcome);
+  [[nodiscard]] bool act(const HealthVerdict& verdict, std::int64_t step);
+  void left_out(const std::string& what);
+  [[noreturn]] void stop(std::int64_t step, const std::string& alarm);
+  void roll_back(std::int64_t before, const std::string& alarm);
   void evaluate_now();
   void save_checkpoint();
   [[nodiscard]] bool improves(const EvaluationReport& report);

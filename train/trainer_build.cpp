@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Building a run: directory, data, model, what a checkpoint holds, observers.
 #include <functional>
+#include <limits>
 #include <utility>
 
 #include <fmt/format.h>
@@ -84,6 +85,8 @@ void Trainer::build_model() {
   if (shared) {
     parameters.set_owned(shares_of(buckets, communicator_.rank(), shares));
   }
+  // Norms of gradients and updates are then known by layer, whatever is observed.
+  parameters.set_owned(cut_at_layers(parameters.owned(), p.model->layer_ranges()));
   p.optimizer = recipe_.optimizer.make(parameters);
   p.reducer =
       std::make_unique<GradientReducer>(parameters, communicator_, std::move(buckets), shared);
@@ -133,6 +136,10 @@ void Trainer::build_step() {
       device, ", ranks: ", communicator_.size(), options_.trace.empty() ? "" : ", --trace");
   p.objective = recipe_.objective.make();
   p.schedule = recipe_.schedule.make(p.plan.run);
+  p.observation =
+      std::make_unique<Observation>(recipe_.monitor, *p.model, communicator_, p.reducer->shared());
+  const bool record = recipe_.train.device_graph != DeviceGraph::kOff && options_.trace.empty() &&
+                      device.kind != DeviceKind::kCpu && communicator_.size() == 1;
   p.step = std::make_unique<TrainStep>(
       *p.model, *p.optimizer, *p.reducer, communicator_,
       TrainStepOptions{.seed = static_cast<std::uint64_t>(recipe_.seed),
@@ -140,7 +147,8 @@ void Trainer::build_step() {
                        .clip_norm = recipe_.train.clip_norm,
                        .recompute = recipe_.train.recompute,
                        .trace = !options_.trace.empty(),
-                       .record = recipe_.train.device_graph != DeviceGraph::kOff});
+                       .record = recipe_.train.device_graph != DeviceGraph::kOff,
+                       .telemetry = record ? p.observation->in_recordings() : TelemetryRequest{}});
   p.entropy = std::make_unique<EntropyTotals>(p.model->heads_per_layer(), device);
   p.health = std::make_unique<HealthMonitor>(recipe_.monitor);
 }
@@ -151,28 +159,45 @@ void Trainer::resume() {
     const Recipe before = parse_recipe(p.checkpoint->texts.at("recipe"),
                                        "the recipe of the checkpoint", p.files.directory);
     check_resumable(before, recipe_, p.checkpoint->step, p.plan.run);
-    restore_parameters(*p.checkpoint, p.model->parameters());
-    restore_optimizer(*p.checkpoint, *p.optimizer, p.model->parameters());
-    p.position = {.step = p.checkpoint->step,
-                  .tokens = p.checkpoint->tokens,
-                  .samples = p.checkpoint->samples};
-    if (const auto health = p.checkpoint->texts.find("health");
-        health != p.checkpoint->texts.end()) {
-      p.health->restore(health->second);
-    }
-    if (const auto clips = p.checkpoint->texts.find("qk_clips");
-        clips != p.checkpoint->texts.end() && p.step->qk_clip().active()) {
-      p.step->qk_clip().restore(clips->second);
-    }
-    if (const auto best = p.checkpoint->values.find("best_evaluation");
-        best != p.checkpoint->values.end()) {
-      p.best_evaluation = std::get<double>(best->second);
-      p.evaluations_without_gain =
-          std::get<std::int64_t>(p.checkpoint->values.at("evaluations_without_gain"));
-    }
+    restore(*p.checkpoint);
     p.checkpoint.reset();
   }
   broadcast_states(p.model->parameters(), communicator_);
+  open_data();
+}
+
+void Trainer::restore(const Checkpoint& checkpoint) {
+  Parts& p = *parts_;
+  restore_parameters(checkpoint, p.model->parameters());
+  restore_optimizer(checkpoint, *p.optimizer, p.model->parameters());
+  p.position = {
+      .step = checkpoint.step, .tokens = checkpoint.tokens, .samples = checkpoint.samples};
+  if (const auto health = checkpoint.texts.find("health"); health != checkpoint.texts.end()) {
+    p.health->restore(health->second);
+  }
+  const auto passed = checkpoint.values.find("passed_over");
+  p.passed_over = passed != checkpoint.values.end() ? std::get<std::int64_t>(passed->second) : 0;
+  if (SpectralNorms* norms = p.observation->spectral_norms()) {
+    norms->restore(checkpoint.find(TensorRole::kMonitor, "spectral_norms"));
+  }
+  if (const auto clips = checkpoint.texts.find("qk_clips");
+      clips != checkpoint.texts.end() && p.step->qk_clip().active()) {
+    p.step->qk_clip().restore(clips->second);
+  }
+  if (const auto best = checkpoint.values.find("best_evaluation");
+      best != checkpoint.values.end()) {
+    p.best_evaluation = std::get<double>(best->second);
+    p.evaluations_without_gain =
+        std::get<std::int64_t>(checkpoint.values.at("evaluations_without_gain"));
+  }
+}
+
+// From the position on.
+void Trainer::open_data() {
+  Parts& p = *parts_;
+  p.feed.reset();
+  const bool endless = p.plan.end_sample == std::numeric_limits<std::int64_t>::max();
+  const std::int64_t end = endless ? p.plan.end_sample : p.plan.end_sample + p.passed_over;
   p.loader = std::make_unique<Loader>(p.data->train(),
                                       LoaderPlan{.batch_samples = p.plan.batch_samples,
                                                  .micro_batch = p.plan.micro_batch,
@@ -180,11 +205,11 @@ void Trainer::resume() {
                                                  .ranks = communicator_.size(),
                                                  .prefetch = recipe_.data.facts().prefetch,
                                                  .first_sample = p.position.samples,
-                                                 .end_sample = p.plan.end_sample});
+                                                 .end_sample = end});
   p.feed = std::make_unique<BatchFeed>(*p.loader, *p.objective, p.model->parameters().device());
 }
 
-void Trainer::open_observers() {
+void Trainer::open_run() {
   Parts& p = *parts_;
   if (!options_.trace.empty()) {
     p.trace = std::make_unique<Trace>(communicator_.rank());
@@ -216,15 +241,21 @@ void Trainer::open_observers() {
       CheckpointPolicy{.keep_last = keep != nullptr ? std::optional(*keep) : std::nullopt,
                        .keep_best = checkpoint.keep_best && p.data->validation() != nullptr,
                        .asynchronous = checkpoint.asynchronous});
+  open_observers(resumed);
+  describe();
+}
+
+void Trainer::open_observers(bool resumed) {
+  Parts& p = *parts_;
   p.observers.push_back(std::make_unique<Console>(log_, p.position.step, p.plan.steps));
   p.observers.push_back(std::make_unique<MetricsLog>(p.files.metrics(), resumed));
   p.observers.push_back(std::make_unique<EntropyFile>(p.files.entropy(), p.model->heads_per_layer(),
-                                                      resumed ? p.position.step : -1));
+                                                      resumed ? p.position.step : -1,
+                                                      p.observation->names()));
   if (recipe_.monitor.tensorboard) {
     p.observers.push_back(
         std::make_unique<TensorBoardLog>(p.files.directory, to_yaml(recipe_), p.position.step));
   }
-  describe();
 }
 
 void Trainer::describe() const {

@@ -14,6 +14,7 @@
 #include "train/gradient_reducer.h"
 #include "train/monitor/attention_entropy.h"
 #include "train/monitor/health.h"
+#include "train/monitor/observation.h"
 #include "train/observer.h"
 #include "train/run_directory.h"
 #include "train/run_plan.h"
@@ -40,6 +41,7 @@ struct Trainer::Parts {
   std::unique_ptr<TrainStep> step;
   std::unique_ptr<EntropyTotals> entropy;
   std::unique_ptr<HealthMonitor> health;
+  std::unique_ptr<Observation> observation;
   std::unique_ptr<Loader> loader;
   std::unique_ptr<BatchFeed> feed;
   std::unique_ptr<CheckpointSaver> saver;  // rank 0
@@ -56,6 +58,10 @@ struct Trainer::Parts {
   std::int64_t evaluations_without_gain = 0;
   bool out_of_patience = false;
   bool refusal_told = false;
+  std::int64_t left_out = 0;          // updates in a row that a policy left out
+  std::int64_t passed_over = 0;       // samples that rolling back left behind
+  std::int64_t rollbacks = 0;         // since a checkpoint later than the alarm of the last one
+  std::int64_t rolled_back_from = 0;  // step of that alarm
 };
 
 }  // namespace clausius

@@ -10,6 +10,7 @@
 #include "autograd/rules/views.h"
 #include "core/checked.h"
 #include "core/ops/attention/attention_cudnn.h"
+#include "core/ops/attention/attention_probe.h"
 #include "layers/attention/head_projection.h"
 #include "layers/attention/key_value_cache.h"
 #include "layers/attention/output_gate.h"
@@ -220,6 +221,10 @@ class SoftmaxAttention final : public SequenceMixer {
 
   std::int64_t rope_dim() const override { return heads_.dim; }
 
+  bool raise_temperature(std::int64_t head, double factor) override {
+    return temperature_.raise(head, factor);
+  }
+
   std::optional<QkClipTarget> qk_clip() const override {
     if (!config_.qk_clip) {
       return std::nullopt;
@@ -286,15 +291,26 @@ class SoftmaxAttention final : public SequenceMixer {
                   const Variable& v_BSGD,
                   const ops::AttentionOptions& options,
                   const SequenceContext& context) const {
-    const Attention result =
-        attention(q_BTHD, k_BSGD, v_BSGD, head_scale(context), sink_.logits(), options);
+    const Variable scale = head_scale(context);
+    const Attention result = attention(q_BTHD, k_BSGD, v_BSGD, scale, sink_.logits(), options);
     if (context.telemetry != nullptr && result.entropy_BHT.defined()) {
-      context.telemetry->add({.layer = context.layer,
-                              .entropy_BHT = result.entropy_BHT,
-                              .outcomes_BT = ops::attention_visible_counts(
-                                  options.mask, q_BTHD.size(0), q_BTHD.size(1), k_BSGD.size(1),
-                                  q_BTHD.value().device(), sink_.outcomes()),
-                              .max_logit_BH = result.max_logit_BH});
+      AttentionObservation observation{
+          .layer = context.layer,
+          .entropy_BHT = result.entropy_BHT,
+          .outcomes_BT = ops::attention_visible_counts(options.mask, q_BTHD.size(0), q_BTHD.size(1),
+                                                       k_BSGD.size(1), q_BTHD.value().device(),
+                                                       sink_.outcomes()),
+          .max_logit_BH = result.max_logit_BH,
+          .logit_softcap = config_.logit_softcap.value_or(0.0)};
+      const TelemetryRequest& request = context.telemetry->request();
+      if (request.first_mass || request.spread) {
+        const ops::AttentionProbe probe = ops::attention_probe(
+            q_BTHD.value().transpose(1, 2), k_BSGD.value().transpose(1, 2), scale.value(),
+            sink_.logits().value(), result.lse_BHT.value(), options, request.spread);
+        observation.spread_BHT = probe.spread_BHT;
+        observation.first_BHT = probe.first_BHT;
+      }
+      context.telemetry->add(std::move(observation));
     }
     return result.y_BTHE;
   }

@@ -47,6 +47,21 @@ Variable Temperature::divide(const Variable& q_BTHD,
   return mul(q_BTHD, reshape(inverse_BTH, {shape[0], shape[1], shape[2], 1}));
 }
 
+bool Temperature::raise(std::int64_t head, double factor) {
+  if (parameter_ == nullptr) {
+    return false;
+  }
+  Tensor& master = parameter_->master();
+  Tensor values = master.to(kCpu).to(Dtype::kF64);
+  const std::int64_t heads = values.size(-1);
+  for (std::int64_t i = head; i < values.numel(); i += heads) {
+    double& value = values.data<double>()[i];
+    value = raw_ ? value * factor : value + std::log(factor);
+  }
+  master.copy_from(values.to(master.dtype()));
+  return true;
+}
+
 Variable Temperature::inverse(const SequenceContext& context) const {
   if (raw_) {
     check_raw(context);

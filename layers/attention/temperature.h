@@ -59,6 +59,8 @@ class Temperature {
   [[nodiscard]] Variable divide(const Variable& q_BTHD,
                                 const SequenceContext& context,
                                 std::int64_t seen) const;
+  /// t of a head, at every position, times `factor` > 0, in the master values; false: nothing is learned.
+  bool raise(std::int64_t head, double factor);
 
  private:
   [[nodiscard]] Variable inverse(const SequenceContext& context) const;

@@ -171,7 +171,8 @@ Variable DecoderLm::run_layer(Layer& layer,
   std::vector<AttentionObservation> observed;
   const auto run = [block = layer.block.get(), context, &observed](std::span<const Variable> inputs,
                                                                    bool again) {
-    Telemetry telemetry;
+    Telemetry telemetry(context.telemetry != nullptr && !again ? context.telemetry->request()
+                                                               : TelemetryRequest{});
     SequenceContext own = context;
     own.telemetry = context.telemetry != nullptr ? &telemetry : nullptr;
     std::vector<Variable> outputs = {block->forward(inputs[0], own)};
@@ -200,6 +201,9 @@ Variable DecoderLm::hidden(const Batch& batch, const ForwardOptions& options) {
     context.layer = static_cast<std::int64_t>(i);
     context.rope = layers_[i].rope;
     x = run_layer(layers_[i], x, context, options.recompute);
+    if (context.telemetry != nullptr && context.telemetry->request().activations) {
+      context.telemetry->add(ActivationObservation{.layer = context.layer, .x_BTM = x.value()});
+    }
   }
   return final_norm_->forward(x);
 }
@@ -244,6 +248,28 @@ std::vector<const Regularizer*> DecoderLm::regularizers() const {
     all.push_back(regularizer.get());
   }
   return all;
+}
+
+std::vector<FlatRange> DecoderLm::layer_ranges() const {
+  std::vector<FlatRange> ranges;
+  std::int64_t end = 0;  // of the layers before
+  for (const Layer& layer : layers_) {
+    FlatRange range;
+    for (const Parameter* parameter : layer.parameters) {
+      if (parameter->offset() < end) {
+        continue;  // shared with a layer before, whose it is
+      }
+      range.begin = range.size() == 0 ? parameter->offset() : range.begin;
+      range.end = parameter->offset() + parameter->numel();
+    }
+    ranges.push_back(range);
+    end = range.size() > 0 ? range.end : end;
+  }
+  return ranges;
+}
+
+bool DecoderLm::raise_temperature(std::int64_t layer, std::int64_t head, double factor) {
+  return layers_.at(static_cast<std::size_t>(layer)).block->mixer().raise_temperature(head, factor);
 }
 
 std::vector<std::int64_t> DecoderLm::heads_per_layer() const {

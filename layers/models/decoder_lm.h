@@ -84,6 +84,8 @@ class DecoderLm final : public LanguageModel {
   [[nodiscard]] std::vector<const Regularizer*> regularizers() const override;
   [[nodiscard]] Reparam* reparam() override { return reparam_->empty() ? nullptr : reparam_.get(); }
   [[nodiscard]] std::vector<std::int64_t> heads_per_layer() const override;
+  [[nodiscard]] std::vector<FlatRange> layer_ranges() const override;
+  bool raise_temperature(std::int64_t layer, std::int64_t head, double factor) override;
   [[nodiscard]] std::vector<std::optional<QkClipTarget>> qk_clips() const override;
   [[nodiscard]] ForwardCost cost(std::int64_t context_length) const override;
   [[nodiscard]] std::int64_t vocab_size() const override { return vocab_size_; }

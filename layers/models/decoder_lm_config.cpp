@@ -61,6 +61,7 @@ ModelFacts DecoderLmConfig::facts(const ModelContext& context) const {
     const MixerTraits traits = choice.facts(layer_shape(0, context));
     facts.isolates_documents = facts.isolates_documents && traits.isolates_documents;
     facts.has_probabilities = facts.has_probabilities || traits.has_probabilities;
+    facts.has_temperature = facts.has_temperature || traits.has_temperature;
   }
   return facts;
 }

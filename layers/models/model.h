@@ -71,6 +71,13 @@ class Model {
   [[nodiscard]] virtual std::vector<const Regularizer*> regularizers() const { return {}; }
   /// Heads of each layer whose entropy is reported, 0 for layers whose mixer has no probabilities.
   [[nodiscard]] virtual std::vector<std::int64_t> heads_per_layer() const = 0;
+  /// Where each layer's parameters lie in the flat buffers, ascending; an empty range for a layer without parameters.
+  [[nodiscard]] virtual std::vector<FlatRange> layer_ranges() const { return {}; }
+  /// Multiplies the softmax temperature of a head by `factor` > 0, in the master values; the caller refreshes the compute copy. False:
+  /// the layer has none. The same call on every rank keeps them equal.
+  virtual bool raise_temperature(std::int64_t /*layer*/, std::int64_t /*head*/, double /*factor*/) {
+    return false;
+  }
   /// What changes its weights, nullptr where nothing does. Its begin_evaluation() is due whenever parameters have changed.
   [[nodiscard]] virtual Reparam* reparam() { return nullptr; }
   /// What is clipped in each layer after an update; empty: nothing in any.
@@ -128,6 +135,7 @@ struct ModelContext {
 struct ModelFacts {
   bool isolates_documents = false;  // every mixer keeps packed documents apart
   bool has_probabilities = false;   // some mixer has an entropy
+  bool has_temperature = false;     // some mixer learns a softmax temperature
   bool has_token_head = false;      // it predicts tokens
 };
 

@@ -57,6 +57,27 @@ TEST(Temperature, StartsAtInitWithItsRole) {
   EXPECT_EQ(t->master().select(0, 1).item(), 0.1);
 }
 
+TEST(Temperature, RaisingOneHeadWarmsItAndNoOther) {
+  for (const char* kind : {"per_head", "per_head_position"}) {
+    for (const char* parametrization : {"exp", "raw"}) {
+      const std::string knobs = concat("temperature: {kind: ", kind,
+                                       ", init: 0.5, parametrization: ", parametrization, "}");
+      MixerBench before(knobs);
+      MixerBench after(knobs);
+      EXPECT_TRUE(after.mixer().raise_temperature(1, 3.0));
+      MixerBench want(concat("temperature: {kind: ", kind,
+                             ", init: 1.5, parametrization: ", parametrization, "}"));
+      const Tensor cold = entropy_of(before);
+      const Tensor warm = entropy_of(after);
+      expect_bits_equal(warm.select(1, 0).contiguous(), cold.select(1, 0).contiguous(), "head 0");
+      expect_close(warm.select(1, 1).contiguous(), entropy_of(want).select(1, 1).contiguous(),
+                   1e-13, knobs);
+    }
+  }
+  MixerBench plain(kPlain);
+  EXPECT_FALSE(plain.mixer().raise_temperature(0, 3.0));
+}
+
 TEST(Temperature, OfAHeadDividesItsQueries) {
   MixerBench bench(kPerHead);
   MixerBench divided(kPlain);

@@ -98,6 +98,95 @@ TEST(Health, ASpikeStandsOutOfTheWobble) {
   EXPECT_THAT(fresh.judge(spike).active, IsEmpty());
 }
 
+TEST(Health, ASinkIsMassOnTheFirstToken) {
+  HealthMonitor monitor({.sink_above = 0.9, .alarm_after = 2});
+  const auto mass = [](std::int64_t step, double value) {
+    StepReport report = sample(step, {0.5});
+    report.entropy[0][0].sink_mass = value;
+    return report;
+  };
+  EXPECT_THAT(monitor.judge(mass(1, 0.95)).active, IsEmpty());
+  EXPECT_THAT(monitor.judge(mass(2, 0.96)).active,
+              ElementsAre("sink: layer 0 head 0: mass 0.9600 on the first token above 0.9"));
+  EXPECT_THAT(monitor.judge(mass(3, 0.5)).events, IsEmpty());
+  EXPECT_THAT(monitor.judge(mass(4, 0.5)).events, ElementsAre("cleared: sink: layer 0 head 0"));
+  for (std::int64_t step = 5; step < 15; ++step) {
+    EXPECT_THAT(monitor.judge(mass(step, 0.9)).active, IsEmpty());
+    EXPECT_THAT(monitor.judge(sample(step, {0.5})).active, IsEmpty()) << "not observed";
+  }
+  HealthMonitor without({.sink_above = std::nullopt, .alarm_after = 1});
+  EXPECT_THAT(without.judge(mass(1, 1.0)).active, IsEmpty());
+}
+
+// Steps that are not sampled have no heads to judge, and are no samples in a row.
+TEST(Health, HeadsAreJudgedWhereTheyAreSampled) {
+  HealthMonitor monitor({.alarm_after = 2});
+  EXPECT_EQ(monitor.judge(sample(1, {0.01, 0.02, 0.5})).collapsed, 2);
+  StepReport between = sample(2, {});
+  between.sampled = false;
+  EXPECT_THAT(monitor.judge(between).bands, IsEmpty());
+  EXPECT_EQ(monitor.judge(sample(3, {0.01, 0.02, 0.5})).active.size(), 2U);
+}
+
+// One value far out is not an alarm, and does not make the next one look usual.
+TEST(Health, SpikesInARowAreCountedStepByStep) {
+  HealthMonitor monitor({.alarm_after = 3});
+  const auto step = [&](std::int64_t number, double loss) {
+    StepReport report = sample(number, {});
+    report.sampled = false;
+    report.loss = loss;
+    return monitor.judge(report);
+  };
+  for (std::int64_t number = 1; number <= 40; ++number) {
+    static_cast<void>(step(number, 2.0 + 0.01 * static_cast<double>(number % 3)));
+  }
+  EXPECT_EQ(monitor.spike_in(2.01, 1.0), "");
+  EXPECT_THAT(monitor.spike_in(3.0, 1.0), ::testing::StartsWith("spike: loss: 3 is "));
+  EXPECT_THAT(monitor.spike_in(2.0, 9.0), ::testing::StartsWith("spike: gradient norm: 9 is "));
+  EXPECT_THAT(step(41, 3.0).events, IsEmpty());
+  EXPECT_THAT(step(42, 2.0).events, IsEmpty());
+  EXPECT_THAT(step(43, 3.0).events, IsEmpty());
+  EXPECT_THAT(step(44, 3.0).events, IsEmpty());
+  EXPECT_EQ(step(45, 3.0).events.size(), 1U);
+  // A new level becomes usual: the alarm ends by itself.
+  std::size_t cleared = 0;
+  for (std::int64_t number = 46; number <= 80; ++number) {
+    cleared += step(number, 3.0 + 0.01 * static_cast<double>(number % 3)).events.size();
+  }
+  EXPECT_EQ(cleared, 1U);
+  EXPECT_EQ(monitor.spike_in(3.0, 1.0), "");
+}
+
+TEST(Health, RollbackNamesTheFirstStepOfTheCondition) {
+  HealthMonitor monitor({.alarm_after = 3, .on_alarm = AlarmPolicy::kRollback});
+  EXPECT_EQ(monitor.judge(sample(10, {0.01})).rollback, "");
+  EXPECT_EQ(monitor.judge(sample(20, {0.5, 0.99})).rollback, "");
+  EXPECT_EQ(monitor.judge(sample(30, {0.01, 0.99})).rollback, "");
+  HealthVerdict verdict = monitor.judge(sample(40, {0.01, 0.99}));
+  EXPECT_EQ(verdict.rollback, "overload: layer 0 head 1: normalised entropy 0.9900 above 0.95");
+  EXPECT_EQ(verdict.rollback_before, 20);
+  EXPECT_EQ(verdict.stop, "");
+  verdict = monitor.judge(sample(50, {0.01, 0.99}));
+  EXPECT_THAT(verdict.rollback, ::testing::StartsWith("collapse"));
+  EXPECT_EQ(verdict.rollback_before, 30);
+  EXPECT_EQ(monitor.judge(sample(60, {0.01, 0.99})).rollback, "") << "it is raised already";
+}
+
+TEST(Health, TemperaturesAreRaisedUntilTheHeadRecovers) {
+  HealthMonitor monitor({.alarm_after = 2,
+                         .on_alarm = std::map<Alarm, AlarmPolicy>{
+                             {Alarm::kCollapse, AlarmPolicy::kRaiseTemperature}}});
+  std::vector<std::int64_t> raised;
+  for (std::int64_t step = 1; step <= 10; ++step) {
+    const HealthVerdict verdict = monitor.judge(sample(step, {0.5, step <= 7 ? 0.01 : 0.5}));
+    if (!verdict.warmer.empty()) {
+      EXPECT_THAT(verdict.warmer, ElementsAre(HeadPlace{0, 1}));
+      raised.push_back(step);
+    }
+  }
+  EXPECT_THAT(raised, ElementsAre(2, 4, 6));
+}
+
 TEST(Health, PoliciesAreByAlarm) {
   HealthMonitor all({.alarm_after = 1, .on_alarm = AlarmPolicy::kStop});
   EXPECT_EQ(all.judge(sample(1, {0.01})).stop,

@@ -148,7 +148,35 @@ TEST(Recipe, RefusesInWords) {
        "r.yaml:5:11: key 'monitor.every': 0 is out of range; expected an integer > 0"},
       {kGood + std::string("monitor: {on_alarm: {nonfinite: log}}\n"),
        "r.yaml:5:22: key 'monitor.on_alarm.nonfinite': a value that is not finite cannot only be "
-       "logged; use stop"},
+       "logged; use stop, skip or rollback"},
+      {kGood + std::string("monitor: {on_alarm: skip}\n"),
+       "r.yaml:5:11: key 'monitor.on_alarm': skip leaves out the update of one step: for spike and "
+       "nonfinite alone; name the alarm, {spike: skip}"},
+      {kGood + std::string("monitor: {on_alarm: {overload: skip}}\n"),
+       "r.yaml:5:22: key 'monitor.on_alarm.overload': skip leaves out the update of one step: for "
+       "spike and nonfinite alone"},
+      {kGood + std::string("monitor: {on_alarm: raise_temperature}\n"),
+       "r.yaml:5:11: key 'monitor.on_alarm': raise_temperature is for collapse alone; name the "
+       "alarm, {collapse: raise_temperature}"},
+      {kGood + std::string("monitor: {on_alarm: {logit: raise_temperature}}\n"),
+       "r.yaml:5:22: key 'monitor.on_alarm.logit': raise_temperature is for collapse alone"},
+      {kGood + std::string("monitor: {on_alarm: {collapse: raise_temperature}}\n"),
+       "r.yaml:5:22: key 'monitor.on_alarm.collapse': raise_temperature needs mixers that learn a "
+       "temperature; give mixer.temperature"},
+      {changed("num_heads: 4", "num_heads: 4, mixer: {kind: softmax, temperature: per_head}") +
+           "monitor: {on_alarm: {collapse: raise_temperature}}\n",
+       "accepted"},
+      {kGood + std::string("monitor: {sink_above: null, on_alarm: {sink: stop}}\n"),
+       "r.yaml:5:40: key 'monitor.on_alarm.sink': sink_above is null: the alarm is never raised"},
+      {kGood + std::string("monitor: {sink_above: 1.5}\n"),
+       "r.yaml:5:11: key 'monitor.sink_above': 1.5 is out of range; expected a number from 0 to 1"},
+      {kGood + std::string("monitor: {observe: [sinks]}\n"),
+       "r.yaml:5:21: key 'monitor.observe.0': expected one of update_norms, gradient_norms, "
+       "activation_norms, low_rows, entropy_floor, sink_mass, gammas, spectral_norms, all, found "
+       "'sinks'"},
+      {kGood + std::string("monitor: {on_alarm: {spike: skip, nonfinite: rollback, sink: stop}, "
+                           "observe: [all]}\n"),
+       "accepted"},
       {kGood + std::string("monitor: {collapse_below: 0.96}\n"),
        "r.yaml:5:11: key 'monitor.collapse_below': 0.96 is not below overload_above 0.95"},
       {kGood + std::string("monitor: {bands: [0.5, 0.25]}\n"),

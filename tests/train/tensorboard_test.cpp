@@ -174,13 +174,14 @@ TEST_F(EventFiles, ASampledStepIsOneEvent) {
   ASSERT_EQ(events().size(), 4U);
   const Event step = events().back();
   EXPECT_EQ(step.step, 7);
-  EXPECT_THAT(tags(step), UnorderedElementsAre(
-                              "loss", "lr", "grad_norm", "update_norm", "tokens_per_second",
-                              "aux_losses/z_loss", "entropy_mean/all", "entropy_mean/layer_00",
-                              "entropy_mean/layer_02", "entropy_normalized/all",
-                              "entropy_normalized/layer_00", "entropy_normalized/layer_02",
-                              "entropy_normalized_heads/all", "entropy_normalized_heads/layer_00",
-                              "entropy_normalized_heads/layer_02", "entropy_normalized_map"));
+  EXPECT_THAT(
+      tags(step),
+      UnorderedElementsAre(
+          "loss", "lr", "grad_norm", "update_norm", "tokens_per_second", "aux_losses/z_loss",
+          "entropy_mean/all", "entropy_mean/layer_00", "entropy_mean/layer_02",
+          "entropy_normalized/all", "entropy_normalized/layer_00", "entropy_normalized/layer_02",
+          "entropy_normalized_heads/all", "entropy_normalized_heads/layer_00",
+          "entropy_normalized_heads/layer_02", "entropy_normalized_map", "collapsed_heads"));
   EXPECT_EQ(scalar(step, "loss"), 2.5F);
   EXPECT_EQ(scalar(step, "lr"), 1e-3F);
   EXPECT_EQ(scalar(step, "aux_losses/z_loss"), 0.25F);

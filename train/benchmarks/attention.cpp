@@ -4,6 +4,7 @@
 #include "core/ops/attention/attention.h"
 
 #include "core/ops/attention/attention_cudnn.h"
+#include "core/ops/attention/attention_probe.h"
 #include "train/benchmarks/micro.h"
 #include "train/benchmarks/timing.h"
 
@@ -56,6 +57,26 @@ MicroWork attention(Device device,
           .flops = 3.5 * forward_flops};
 }
 
+// What a monitor asks of an observed step: a dot product a row, or one more pass over the scores.
+MicroWork probe(Device device, const AttentionShape& shape, bool spread, Dtype dtype) {
+  const auto [B, H, T, D, causal, dtypes] = shape;
+  const Heads qkv(normal_values({B, T, 3 * H, D}, dtype, device));
+  const Tensor q = qkv.part(0);
+  const Tensor k = qkv.part(1);
+  ops::AttentionOptions options;
+  options.mask.causal = causal;
+  const Tensor lse = ops::attention(q, k, qkv.part(2), {}, {}, options).lse_BHT;
+  const double rows = static_cast<double>(B * H * T) * static_cast<double>(D);
+  MicroWork work;
+  work.run = [=] { (void)ops::attention_probe(q, k, {}, {}, lse, options, spread); };
+  if (spread) {
+    work.flops = (causal ? 1.0 : 2.0) * rows * static_cast<double>(T);
+  } else {
+    work.bytes = rows * static_cast<double>(size_of(dtype));
+  }
+  return work;
+}
+
 void add_attention(BenchmarkList& list) {
   const Device device = list.device();
   const auto add = [&](std::string_view name, Pass pass, ops::AttentionEngine engine) {
@@ -73,6 +94,16 @@ void add_attention(BenchmarkList& list) {
   add("attention/forward_backward", Pass::kForwardBackward, ops::AttentionEngine::kOwn);
   add("attention/forward_backward_entropy", Pass::kForwardBackwardEntropy,
       ops::AttentionEngine::kOwn);
+  for (const AttentionShape& shape : list.shapes().attention) {
+    for (const Dtype dtype : shape.dtypes) {
+      for (const bool spread : {false, true}) {
+        list.add(
+            concat(spread ? "attention_probe/spread" : "attention_probe/first", "/B", shape.B, "_H",
+                   shape.H, "_T", shape.T, "_D", shape.D, shape.causal ? "/causal" : "/full"),
+            dtype, [=] { return probe(device, shape, spread, dtype); });
+      }
+    }
+  }
   // The other engine, which knows no entropy, where it can run.
   if (device != kCpu && ops::cudnn_attention_missing().empty()) {
     add("cudnn/forward", Pass::kForward, ops::AttentionEngine::kCudnn);

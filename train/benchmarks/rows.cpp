@@ -14,6 +14,7 @@
 #include "core/ops/reduce/reduce.h"
 #include "core/ops/rms_norm/rms_norm.h"
 #include "core/ops/rope/rope.h"
+#include "core/ops/row_squares/row_squares.h"
 #include "core/ops/scale/scale.h"
 #include "core/ops/scaled_add/scaled_add.h"
 #include "core/ops/softmax/softmax.h"
@@ -166,6 +167,12 @@ MicroWork dropout(const Operands& o) {
           .bytes = bytes_of({x, x})};
 }
 
+MicroWork row_squares(const Operands& o) {
+  const Tensor x = o.matrix();
+  const Tensor x_BTM = x.reshape({1, x.size(0), x.size(1)});
+  Tensor sums = Tensor::zeros({2}, Dtype::kF64, o.device);
+  return {.run = [=]() mutable { ops::row_squares(x_BTM, {}, sums); }, .bytes = bytes_of({x})};
+}
 MicroWork sum_all(const Operands& o) {
   const Tensor x = o.matrix();
   return {.run = [=] { (void)ops::sum(x); }, .bytes = bytes_of({x})};
@@ -258,6 +265,7 @@ constexpr std::pair<const char*, Make> kOps[] = {
     {"accumulate", accumulate},
     {"axpby", axpby},
     {"dropout", dropout},
+    {"row_squares", row_squares},
     {"sum/all", sum_all},
     {"sum/rows", sum_rows},
     {"sum/columns", sum_columns},

@@ -12,6 +12,7 @@
 #include "core/parallel.h"
 #include "train/buckets.h"
 #include "train/gradient_reducer.h"
+#include "train/monitor/observation.h"
 #include "train/synthetic_batch.h"
 #include "train/train_step.h"
 
@@ -64,6 +65,30 @@ void time_steps(StepBenchmark& result, std::int64_t steps, const Run& run) {
   result.peak_resident_bytes = peak_resident_bytes();
 }
 
+// Median over pairs of a watched step's time less that of the plain one beside it; which comes first alternates.
+template <class Take>
+double time_pairs(Device device, std::int64_t pairs, const Take& take) {
+  const auto seconds_of = [&](std::int64_t number, bool observed) {
+    const auto start = std::chrono::steady_clock::now();
+    take(number, observed);
+    wait_for(device);
+    const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
+    return elapsed.count();
+  };
+  take(1, true);  // whatever is done once
+  std::vector<double> differences;
+  for (std::int64_t pair = 0; pair < pairs; ++pair) {
+    const bool first = pair % 2 == 0;
+    const double one = seconds_of(2 + 2 * pair, first);
+    const double other = seconds_of(3 + 2 * pair, !first);
+    differences.push_back(first ? one - other : other - one);
+  }
+  std::sort(differences.begin(), differences.end());
+  const std::size_t middle = differences.size() / 2;
+  return differences.size() % 2 == 1 ? differences[middle]
+                                     : (differences[middle - 1] + differences[middle]) / 2;
+}
+
 }  // namespace
 
 StepBenchmark benchmark_step(const Recipe& original, const StepBenchmarkOptions& options) {
@@ -76,6 +101,7 @@ StepBenchmark benchmark_step(const Recipe& original, const StepBenchmarkOptions&
             "' does not read tokens");
   ParameterStore& store = model->parameters();
   store.allocate_gradients();
+  store.set_owned(cut_at_layers(store.owned(), model->layer_ranges()));
   const std::unique_ptr<Optimizer> optimizer = recipe.optimizer.make(store);
   GradientReducer reducer(store, *communicator, make_buckets(store, std::int64_t{8} << 20, 1),
                           /*shared=*/false);
@@ -85,6 +111,7 @@ StepBenchmark benchmark_step(const Recipe& original, const StepBenchmarkOptions&
                   .recompute = recipe.train.recompute,
                   .record = recipe.train.device_graph != DeviceGraph::kOff});
   EntropyTotals entropy(model->heads_per_layer(), store.device());
+  Observation observation(recipe.monitor, *model, *communicator, /*shared=*/false);
 
   StepBenchmark result{.recipe = recipe.name,
                        .dtype = store.compute_dtype(),
@@ -102,10 +129,21 @@ StepBenchmark benchmark_step(const Recipe& original, const StepBenchmarkOptions&
                                                      .vocab_size = result.vocab_size}));
   data.weight = data.micro_batches.front().weight;
 
-  time_steps(result, options.steps, [&](std::int64_t number) {
+  const auto take = [&](std::int64_t number, bool observed) {
     entropy.reset();
-    return step.run(data, number, 3e-4, entropy).loss;
-  });
+    const StepOutcome outcome =
+        step.run(data, number, 3e-4, entropy, {}, observation.watch(observed));
+    if (observed) {
+      StepReport report{.step = number};
+      entropy.reduce(*communicator);
+      observation.report(entropy.report(), outcome, report);
+    }
+    return outcome.loss;
+  };
+  time_steps(result, options.steps, [&](std::int64_t number) { return take(number, false); });
+  if (options.observe) {
+    result.observing_seconds = time_pairs(result.device, options.steps, take);
+  }
   const ForwardCost cost = model->cost(result.context_length);
   result.flops = static_cast<double>(result.rows * result.context_length) *
                  (3.0 * cost.matmul_flops_per_token + 3.5 * cost.attention_flops_per_token);

@@ -14,6 +14,8 @@ struct StepBenchmarkOptions {
   /// Rows of a step, one micro-batch; 0: 2048 tokens of them, on a device 16384.
   std::int64_t rows = 0;
   std::int64_t steps = 5;
+  /// Also time each step once more, watched for all that the recipe's `monitor` asks for, reports included (without files).
+  bool observe = false;
 };
 
 struct StepBenchmark {
@@ -27,6 +29,8 @@ struct StepBenchmark {
   double median_seconds = 0;
   double best_seconds = 0;
   double loss = 0;
+  /// What watching adds to a step: the median over pairs of steps, one watched and one not, one after the other. Only with `observe`.
+  double observing_seconds = 0;
   /// Of the median step; attention backward counts 2.5 times forward, masked halves and recomputation not at all.
   double flops = 0;
   std::int64_t peak_memory_bytes = 0;    // in use at once, by the allocator

@@ -39,6 +39,8 @@ class BenchCommand final : public Command {
     app.add_option("--rows", step_.rows,
                    "rows of a step; 0: 2048 tokens of them, on a device 16384 tokens")
         ->capture_default_str();
+    app.add_flag("--observe", step_.observe,
+                 "also time steps in pairs, one of them watched as the recipe's monitor says");
     app.add_option("--steps", step_.steps, "steps that are timed, after two that warm up")
         ->capture_default_str();
     app.add_option("--threads", threads_, "0: the cores of the affinity mask")
@@ -230,6 +232,9 @@ class BenchCommand final : public Command {
       row.set("held_memory_bytes", step.held_memory_bytes);
       row.set("peak_resident_bytes", step.peak_resident_bytes);
       row.set("loss", step.loss);
+      if (step_.observe) {
+        row.set("observing_ms", step.observing_seconds * 1e3);
+      }
       step_json_.push(row);
       return;
     }
@@ -242,6 +247,12 @@ class BenchCommand final : public Command {
                      format_bytes(static_cast<double>(step.held_memory_bytes)), step.rows,
                      step.context_length)
               << std::flush;
+    if (step_.observe) {
+      std::cout << fmt::format("step/{:<51} {:<5} watching a step adds {:.2f} ms, {:.3f} % of it\n",
+                               step.recipe, name_of(step.dtype), step.observing_seconds * 1e3,
+                               100 * step.observing_seconds / step.median_seconds)
+                << std::flush;
+    }
   }
 
   std::string filter_;

@@ -2,7 +2,7 @@
 // Reduction of row entropies to heads.
 #include "train/monitor/attention_entropy.h"
 
-#include <limits>
+#include <cmath>
 
 #include "core/error.h"
 #include "core/ops/entropy_totals/entropy_totals.h"
@@ -10,13 +10,13 @@
 namespace clausius {
 
 EntropyTotals::EntropyTotals(std::vector<std::int64_t> heads_per_layer, Device device)
-    : heads_per_layer_(std::move(heads_per_layer)) {
+    : heads_per_layer_(std::move(heads_per_layer)), softcaps_(heads_per_layer_.size()) {
   std::int64_t heads = 0;
   for (const std::int64_t count : heads_per_layer_) {
     first_head_.push_back(heads);
     heads += count;
   }
-  sums_ = Tensor::empty({heads, 3}, Dtype::kF64, device);
+  sums_ = Tensor::empty({heads, ops::kHeadSums}, Dtype::kF64, device);
   max_logits_ = Tensor::empty({heads}, Dtype::kF64, device);
   reset();
 }
@@ -26,17 +26,23 @@ void EntropyTotals::reset() {
   max_logits_.fill(-std::numeric_limits<double>::infinity());
 }
 
-void EntropyTotals::add(const Telemetry& telemetry) {
+void EntropyTotals::add(const Telemetry& telemetry, const Tensor& lengths_B) {
   for (const AttentionObservation& observation : telemetry.attention()) {
     const auto layer = static_cast<std::size_t>(observation.layer);
     const std::int64_t heads = observation.entropy_BHT.size(1);
     CLS_CHECK(heads == heads_per_layer_.at(layer), InternalError, "layer ", layer, " reports ",
               heads, " heads, not ", heads_per_layer_[layer]);
+    softcaps_[layer] = observation.logit_softcap;
     const std::int64_t first = first_head_[layer];
     Tensor sums = sums_.slice(0, first, first + heads);
     Tensor max_logits = max_logits_.slice(0, first, first + heads);
-    ops::entropy_totals(observation.entropy_BHT.value(), observation.outcomes_BT,
-                        observation.max_logit_BH, sums, max_logits);
+    ops::entropy_totals({.entropy_BHT = observation.entropy_BHT.value(),
+                         .outcomes_BT = observation.outcomes_BT,
+                         .max_logit_BH = observation.max_logit_BH,
+                         .lengths_B = lengths_B,
+                         .spread_BHT = observation.spread_BHT,
+                         .first_BHT = observation.first_BHT},
+                        sums, max_logits);
   }
 }
 
@@ -49,6 +55,26 @@ void EntropyTotals::reduce(Communicator& communicator) {
   max_logits_.copy_from(max_logits);
 }
 
+namespace {
+
+HeadEntropy head_of(const double* sums, double max_logit, double softcap) {
+  const auto sum = [&](ops::HeadSum which) { return sums[static_cast<std::size_t>(which)]; };
+  const auto share = [&](ops::HeadSum part, ops::HeadSum whole, double otherwise) {
+    return sum(whole) > 0 ? sum(part) / sum(whole) : otherwise;
+  };
+  constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
+  using enum ops::HeadSum;
+  return {.entropy_nats = share(kEntropy, kRows, 0.0),
+          .entropy_normalized = share(kEntropy, kAttainable, 0.0),
+          .max_logit = max_logit,
+          .rows = sum(kRows),
+          .max_logit_capped = softcap > 0 ? softcap * std::tanh(max_logit / softcap) : max_logit,
+          .low_rows = share(kLowRows, kChoosingRows, 0.0),
+          .entropy_floor = share(kFloor, kFloorRows, kUnknown),
+          .sink_mass = share(kFirstMass, kFirstRows, kUnknown)};
+}
+
+}  // namespace
 void EntropyTotals::reduce_max_logits(Communicator& communicator) {
   communicator.all_reduce(max_logits_, ReduceOp::kMax, "largest logits of the step");
 }
@@ -66,14 +92,8 @@ EntropyReport EntropyTotals::report() const {
     std::vector<HeadEntropy>& heads = report.emplace_back();
     for (std::int64_t head = first_head_[layer];
          head < first_head_[layer] + heads_per_layer_[layer]; ++head) {
-      const double* sums = host_sums.data<double>() + 3 * head;
-      const double entropy = sums[0];
-      const double attainable = sums[1];
-      const double rows = sums[2];
-      heads.push_back({.entropy_nats = rows > 0 ? entropy / rows : 0.0,
-                       .entropy_normalized = attainable > 0 ? entropy / attainable : 0.0,
-                       .max_logit = host_max_logits.data<double>()[head],
-                       .rows = rows});
+      heads.push_back(head_of(host_sums.data<double>() + ops::kHeadSums * head,
+                              host_max_logits.data<double>()[head], softcaps_[layer]));
     }
   }
   return report;

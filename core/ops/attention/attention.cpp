@@ -11,6 +11,8 @@
 #include "core/error.h"
 #include "core/ops/attention/attention_cudnn.h"
 #include "core/ops/attention/attention_dropout.h"
+#include "core/ops/attention/attention_probe.h"
+#include "core/ops/attention/attention_probe_reference.h"
 #include "core/ops/attention/attention_reference.h"
 
 namespace clausius::ops {
@@ -25,6 +27,12 @@ KernelTable<AttentionBackward>& attention_backward_kernels() {
   static KernelTable<AttentionBackward> table("attention_backward",
                                               attention_backward_reference<double>,
                                               attention_backward_reference<float>);
+  return table;
+}
+
+AttentionProbeKernels& attention_probe_kernels() {
+  static AttentionProbeKernels table("attention_probe", attention_probe_reference<double>,
+                                     attention_probe_reference<float>);
   return table;
 }
 
@@ -263,6 +271,36 @@ AttentionGradients attention_backward(const Tensor& dy_BTHE,
                                    result.lse_BHT, p, into.dq_BHTD, into.dk_BGSD, into.dv_BGSE,
                                    into.dscale, into.dsink);
   return into;
+}
+
+AttentionProbe attention_probe(const Tensor& q_BHTD,
+                               const Tensor& k_BGSD,
+                               const Tensor& scale,
+                               const Tensor& sink,
+                               const Tensor& lse_BHT,
+                               const AttentionOptions& options,
+                               bool spread) {
+  const ErrorFrame frame("attention_probe");
+  CLS_CHECK(options.engine == AttentionEngine::kOwn, UnsupportedError,
+            "engine cudnn does not say what its rows attend to");
+  AttentionOptions kept = options;
+  kept.dropout = 0;  // entropies and probabilities are those before it
+  ProblemMemory memory;
+  const AttentionProblem p = make_problem(q_BHTD, k_BGSD, k_BGSD, scale, sink, kept, memory);
+  const Dtype statistics = statistics_type(q_BHTD.dtype());
+  check_tensor(lse_BHT, "lse", {p.B, p.H, p.T}, statistics);
+  AttentionMask documents = options.mask;
+  documents.window.reset();
+  const Device device = q_BHTD.device();
+  const Tensor begin_BT = attention_bounds(documents, p.B, p.T, p.S, device).begin_BT;
+  AttentionProbe result{
+      .spread_BHT = spread ? Tensor::empty({p.B, p.H, p.T}, statistics, device) : Tensor(),
+      .first_BHT = Tensor::empty({p.B, p.H, p.T}, statistics, device)};
+  if (result.first_BHT.numel() > 0) {
+    attention_probe_kernels().run(device, q_BHTD.dtype(), q_BHTD, k_BGSD, scale, sink, lse_BHT,
+                                  begin_BT, p, result.spread_BHT, result.first_BHT);
+  }
+  return result;
 }
 
 }  // namespace clausius::ops

@@ -118,6 +118,21 @@ void TensorBoardLog::on_step(const StepReport& report) {
     add_means(summary, "entropy_normalized", shares);
     add_distributions(summary, "entropy_normalized_heads", shares);
     summary.image("entropy_normalized_map", draw_heat_map(shares));
+    summary.scalar("collapsed_heads", static_cast<double>(report.collapsed_heads));
+  }
+  for (const auto& [key, table] : report.heads) {
+    add_means(summary, key, table);
+    add_distributions(summary, key + "_heads", table);
+  }
+  for (const auto& [key, values] : report.layers) {
+    for (std::size_t layer = 0; layer < values.size(); ++layer) {
+      summary.scalar(layer_tag(key, layer), values[layer]);
+    }
+  }
+  for (const auto& [key, values] : report.named) {
+    for (const auto& [name, value] : values) {
+      summary.scalar(fmt::format("{}/{}", key, name), value);
+    }
   }
   file_.write(report.step, summary);
 }
