@@ -129,7 +129,7 @@ void attention_probe_cuda(const Tensor& q,
                             .logits = Logits(scale, sink, problem),
                             .lse = RowValues(lse),
                             .document_begin_BT = document_begin.data<std::int32_t>(),
-                            .sizes = Sizes(problem),
+                            .sizes = Sizes(problem, sizeof(T)),
                             .spread = spread.defined() ? spread.data<float>() : nullptr,
                             .first = first.data<float>()};
   cuda::launch(attention_first_kernel<T>, cuda::grid_over(rows), rows, a);
