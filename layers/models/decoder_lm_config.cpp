@@ -95,15 +95,6 @@ void check_reparam(const DecoderLmConfig& config,
                  std::any_of(mixers.begin(), mixers.end(),
                              [&](const auto& choice) { return choice.facts(shape).has_gate; }),
              key, "no mixer of this model has an output gate");
-  const bool of_scores =
-      config.linear.reparam.kind() != "none" &&
-      (applies(facts.apply_to, LinearPart::kQ) || applies(facts.apply_to, LinearPart::kK));
-  check.that(
-      !of_scores || std::none_of(mixers.begin(), mixers.end(),
-                                 [&](const auto& choice) { return choice.facts(shape).clips_qk; }),
-      "mixer",
-      "qk_clip scales weights of q and k, which linear.reparam: ", config.linear.reparam.kind(),
-      " takes out again; leave q and k out of apply_to, or use one of them");
   check.that(!named(LinearPart::kFeedForward) ||
                  std::any_of(branches.begin(), branches.end(),
                              [](const auto& choice) { return choice.kind() != "none"; }),

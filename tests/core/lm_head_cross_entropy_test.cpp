@@ -60,8 +60,7 @@ OpCase row(const std::string& name, const Shape& x, std::int64_t vocabulary, Opt
     const Tensor z_weight =
         options.z_weight != 0 ? Tensor::scalar(options.z_weight, Dtype::kF64, device) : Tensor();
     return {lm_head_cross_entropy(in[0], in[1], in[2].value(),
-                                  options.weighted ? weights.to(wide) : Tensor(), /*alpha=*/{},
-                                  z_weight)
+                                  options.weighted ? weights.to(wide) : Tensor(), z_weight)
                 .optimized};
   };
   op_case.reduction = std::max({tokens.numel(), x[-1], vocabulary});

@@ -193,7 +193,7 @@ TEST(QkClip, RefusesReparametrisedProjections) {
         (void)parse_stepper_recipe(with(parts));
         ADD_FAILURE() << kind << parts;
       } catch (const ConfigError& error) {
-        EXPECT_THAT(error.what(), ::testing::HasSubstr("qk_clip scales weights of q and k"));
+        EXPECT_THAT(error.what(), ::testing::HasSubstr("qk_clip scales the weights of q and k"));
       }
     }
     (void)parse_stepper_recipe(with(", apply_to: [v, out, feed_forward]"));
