@@ -43,10 +43,15 @@ AttentionProbe probe_on(Device device, const AttentionInputs& in, const Tensor& 
     *tensor = tensor->defined() ? tensor->to(device) : *tensor;
   }
   const PoisonFreshMemory poison;
-  const AttentionProbe got = probe(there, lse.to(device));
-  test::expect_bits_equal(probe(there, lse.to(device)).spread_BHT, got.spread_BHT, "again");
-  test::expect_bits_equal(probe(there, lse.to(device), false).first_BHT, got.first_BHT, "alone");
-  return {got.spread_BHT.to(kCpu), got.first_BHT.to(kCpu)};
+  const auto run = [&](bool spread) {
+    const AttentionProbe result = probe(there, lse.to(device), spread);
+    return AttentionProbe{.spread_BHT = spread ? result.spread_BHT.to(kCpu) : Tensor(),
+                          .first_BHT = result.first_BHT.to(kCpu)};
+  };
+  const AttentionProbe got = run(true);
+  test::expect_bits_equal(run(true).spread_BHT, got.spread_BHT, "again");
+  test::expect_bits_equal(run(false).first_BHT, got.first_BHT, "alone");
+  return got;
 }
 
 // A logit s carries (D + 4) roundings of its magnitude. Sums of n terms around the uniform row's logit, which is at most a spread away
